@@ -7,6 +7,7 @@ Canonical means: UTF-8 restricted to ASCII, keys sorted, no white space, a final
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -74,7 +75,7 @@ def _refuse_float(text: str) -> NoReturn:
 
 
 class Fields:
-    """A JSON object being read: typed getters that name the path of what is wrong, and `done`, which refuses the rest."""
+    """A JSON object being read: typed getters that name the path, and `done`, which refuses the rest."""
 
     def __init__(self, value: object, where: str) -> None:
         if not isinstance(value, dict):
@@ -115,7 +116,7 @@ class Fields:
         where = f"{self.where}: {key}"
         if any(type(value) is not int or not 0 <= value < upper for value in values):
             raise UnusableBundle(f"expected integers from 0 to {upper - 1}", where=where)
-        if increasing and any(a >= b for a, b in zip(values, values[1:], strict=False)):
+        if increasing and any(a >= b for a, b in itertools.pairwise(values)):
             raise UnusableBundle("expected strictly increasing integers", where=where)
         return values
 
@@ -140,7 +141,7 @@ class Fields:
     def done(self) -> None:
         """Refuse keys that nobody asked for."""
         if self._record:
-            raise UnusableBundle(f"unknown key {sorted(self._record)[0]!r}", where=self.where)
+            raise UnusableBundle(f"unknown key {min(self._record)!r}", where=self.where)
 
 
 def _kind(value: object) -> str:

@@ -6,6 +6,7 @@ grammar is normative in ``slicer/certificate/CERTIFICATE.md``; reading validates
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -178,7 +179,7 @@ def _read_member_layer(record: Fields, layer: Layer) -> MemberLayer:
     prefixes = tuple(Prefix(int(u), int(f), v) for u, f, v in _rows(record, "prefixes", 3))
     constants = tuple(Constant(int(u), v) for u, v in _rows(record, "constants", 2))
     record.done()
-    named = [row.unit for row in (*prefixes, *constants)]
+    named = [row.unit for row in prefixes] + [row.unit for row in constants]
     if named and (not isinstance(layer, Dense) or not set(named) <= set(units) or len(set(named)) != len(named)):
         raise UnusableBundle("expected prefixes and constants of distinct kept Dense units", where=record.where)
     return MemberLayer(units, prefixes, constants)
@@ -198,7 +199,7 @@ def _rows(record: Fields, key: str, length: int) -> list[list[Any]]:
         if not np.isfinite(value):
             raise UnusableBundle("expected finite numbers", where=where)
         rows.append([*row[:-1], value])
-    if any(a[0] >= b[0] for a, b in zip(rows, rows[1:], strict=False)):
+    if any(a[0] >= b[0] for a, b in itertools.pairwise(rows)):
         raise UnusableBundle("expected strictly increasing units", where=where)
     return rows
 
@@ -211,7 +212,9 @@ def _check_member(parent: Layers, entries: tuple[MemberLayer, ...], where: str) 
         kept = np.array(entries[position].units, np.int64)
         for source, wanted in _wanted(layer, kept, parent):
             if not np.isin(wanted, np.array(entries[source].units, np.int64)).all():
-                raise UnusableBundle("expected the sources of kept units to be kept", where=f"{where}: layers[{position}]")
+                raise UnusableBundle(
+                    "expected the sources of kept units to be kept", where=f"{where}: layers[{position}]"
+                )
 
 
 def _wanted(layer: Layer, kept: NDArray[np.int64], parent: Layers) -> list[tuple[int, NDArray[np.int64]]]:

@@ -52,7 +52,7 @@ class Input:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Dense:
-    """Affine layer: weight ``[n_out, n_in]``, bias ``[n_out]``, and ``start`` ``[n_out]``, the accumulator's first value.
+    """Affine layer: weight ``[n_out, n_in]``, bias ``[n_out]``, ``start`` ``[n_out]``: the accumulator's first value.
 
     In a parent network ``start`` is zero. In a member it holds the sum of a unit's constant prefix, computed once at
     build time in the declared order.

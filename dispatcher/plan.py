@@ -21,7 +21,7 @@ Mode = Literal["bitwise"]
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """A Dense unit's constant prefix: its terms with source index below ``first`` sum to ``value`` (float32, eval32)."""
+    """A Dense unit's constant prefix: terms with source index below ``first`` sum to ``value`` (float32, eval32)."""
 
     unit: int
     first: int

@@ -1,0 +1,1 @@
+"""Interval and backward linear bounds of the noisy network, for search only."""

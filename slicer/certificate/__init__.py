@@ -1,0 +1,1 @@
+"""The certificate format, its writer and the rigorous checker."""

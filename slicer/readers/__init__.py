@@ -1,0 +1,1 @@
+"""Models and domains in: ONNX, .nnet, VNN-LIB, CSV."""

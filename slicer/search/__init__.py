@@ -1,0 +1,1 @@
+"""Untrusted search: falsification and branch and bound. It proposes; the checkers dispose."""
