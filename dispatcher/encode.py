@@ -28,46 +28,51 @@ def digest(content: bytes) -> str:
 
 
 def read_json(content: bytes, where: str) -> Fields:
-    """Parse a JSON object strictly: no duplicate keys, no floats, no NaN, bounded depth.
+    """Parse a JSON object strictly: its bytes must be the canonical ones, its nesting at most `MAX_DEPTH` deep.
+
+    Time and memory are linear in the length of the content.
 
     Raises
     ------
     UnusableBundle
         Naming the file and the reason.
     """
-    _check_depth(content, where)
     try:
-        value = json.loads(
-            content.decode("ascii"),
-            object_pairs_hook=_unique_pairs,
-            parse_float=_refuse_float,
-            parse_constant=_refuse_float,
-        )
+        value = json.loads(content.decode("ascii"), parse_float=_refuse_float, parse_constant=_refuse_float)
     except (ValueError, RecursionError) as error:
         raise UnusableBundle(f"expected canonical JSON: {error}", where=where) from error
+    _check_depth(value, where)
+    _check_canonical(value, content, where)
     return Fields(value, where)
 
 
-def _check_depth(content: bytes, where: str) -> None:
-    """Refuse deep nesting before the recursive parser sees it (brackets in texts only make this stricter)."""
-    depth = 0
-    for byte in content:
-        if byte in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise UnusableBundle(f"expected at most {MAX_DEPTH} levels of nesting", where=where)
-        elif byte in b"]}":
-            depth -= 1
+def _check_depth(value: object, where: str) -> None:
+    """Refuse deep nesting, level by level."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, (dict, list))
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+    if level:
+        raise UnusableBundle(f"expected at most {MAX_DEPTH} levels of nesting", where=where)
 
 
-def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A dict of the pairs; a ValueError if a key stands twice."""
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice")
-    return record
+def _check_canonical(value: object, content: bytes, where: str) -> None:
+    """Refuse any other spelling of the value: white space, key order, a key that stands twice, escapes, "-0"."""
+    canonical = canonical_json(value)
+    if canonical != content:
+        pairs = enumerate(zip(canonical, content, strict=False))
+        shorter = min(len(canonical), len(content))
+        first = next((place for place, (expected, got) in pairs if expected != got), shorter)
+        raise UnusableBundle(
+            "expected canonical JSON: sorted and distinct keys, no white space, one newline at the end, "
+            f"one spelling per value; got a different byte at offset {first}",
+            where=where,
+        )
 
 
 def _refuse_float(text: str) -> NoReturn:
@@ -89,7 +94,7 @@ class Fields:
             raise UnusableBundle("expected this key, got nothing", where=where)
         value = self._record.pop(key)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise UnusableBundle(f"expected {kind.__name__}, got {_kind(value)}", where=where)
+            raise UnusableBundle(f"expected {_WORDS[kind]}, got {_kind(value)}", where=where)
         return value
 
     def __contains__(self, key: str) -> bool:
@@ -99,11 +104,22 @@ class Fields:
         """The text under the key."""
         return str(self._take(key, str))
 
+    def texts(self, key: str) -> list[str]:
+        """The list of texts under the key."""
+        values = self.items(key)
+        if any(not isinstance(value, str) for value in values):
+            raise UnusableBundle("expected a list of texts", where=f"{self.where}: {key}")
+        return values
+
+    def boolean(self, key: str) -> bool:
+        """The boolean under the key."""
+        return bool(self._take(key, bool))
+
     def integer(self, key: str, lower: int, upper: int) -> int:
         """The integer under the key, within ``[lower, upper]``."""
         value = self._take(key, int)
         if not lower <= value <= upper:
-            raise UnusableBundle(f"expected {lower} to {upper}, got {str(value)[:40]}", where=f"{self.where}: {key}")
+            raise UnusableBundle(f"expected {lower} to {upper}, got {_short(value)}", where=f"{self.where}: {key}")
         return int(value)
 
     def items(self, key: str) -> list[Any]:
@@ -119,6 +135,10 @@ class Fields:
         if increasing and any(a >= b for a, b in itertools.pairwise(values)):
             raise UnusableBundle("expected strictly increasing integers", where=where)
         return values
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """The object under the key, its content unchecked."""
+        return dict(self._take(key, dict))
 
     def record(self, key: str) -> Fields:
         """The object under the key."""
@@ -141,10 +161,24 @@ class Fields:
     def done(self) -> None:
         """Refuse keys that nobody asked for."""
         if self._record:
-            raise UnusableBundle(f"unknown key {min(self._record)!r}", where=self.where)
+            raise UnusableBundle(f"unknown key {min(self._record)[:40]!r}", where=self.where)
+
+
+_WORDS: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "a boolean",
+    int: "an integer",
+    type(None): "null",
+}
 
 
 def _kind(value: object) -> str:
     """The JSON word for a value's type."""
-    names = {dict: "object", list: "list", str: "text", bool: "boolean", int: "integer", type(None): "null"}
-    return names.get(type(value), type(value).__name__)
+    return _WORDS[type(value)]
+
+
+def _short(value: int) -> str:
+    """An integer for a message: long ones by their size (Python refuses to print more than 4,300 digits)."""
+    return str(value) if abs(value) < 10**18 else f"an integer of {value.bit_length()} bits"

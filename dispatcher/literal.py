@@ -1,15 +1,17 @@
 """The one place where a number becomes text, and where that text becomes the number again.
 
-Three spellings, all exact:
+Four spellings, all exact:
 
 * *bits*: float32 arrays as eight lower-case hex digits per value, the IEEE-754 bits in big-endian order, without
   separators ("3f800000" is 1.0). One spelling per float, so equal arrays give equal files.
 * *hex float*: a single float as ``float.hex`` writes it ("0x1.8000000000000p-1"), for thresholds and box corners.
 * *C99*: a float32 as a C hexadecimal floating constant with suffix ("0x1.8p-1f").
+* *decimal*: a float32 for people and CSV files, the shortest decimal that reads back as the same number ("0.1").
 """
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BITS = re.compile(r"(?:[0-9a-f]{8})*\Z")
+_HEX = re.compile(r"[0-9a-f]*")
 
 
 def bits_text(values: NDArray[np.float32]) -> str:
@@ -29,7 +31,7 @@ def bits_text(values: NDArray[np.float32]) -> str:
 
 def bits_value(text: str) -> NDArray[np.float32]:
     """Inverse of `bits_text`; a ValueError unless the text is its canonical spelling."""
-    if not _BITS.match(text):
+    if len(text) % 8 or not _HEX.fullmatch(text):
         raise ValueError(f"expected 8 lower-case hex digits per float32, got {text[:24]!r}")
     return np.frombuffer(bytes.fromhex(text), dtype=">f4").astype(np.float32)
 
@@ -46,7 +48,7 @@ def hex_value(text: str) -> float:
         narrow = struct.unpack("<f", struct.pack("<f", value))[0]
     except (ValueError, OverflowError) as error:
         raise ValueError(f"expected a hex float, got {text[:40]!r}") from error
-    if value.hex() != text or narrow != value:
+    if value.hex() != text or narrow != value or not math.isfinite(value):
         raise ValueError(f"expected the canonical hex float of a finite float32, got {text[:40]!r}")
     return value
 
@@ -64,3 +66,8 @@ def _parts(text: str) -> tuple[str, str, str]:
     if match is None:
         raise ValueError(f"expected a finite float, got {text}")
     return match.group(1), match.group(2), match.group(3)
+
+
+def short_text(value: np.float32) -> str:
+    """The shortest decimal that reads back as the same float32 ("0.1", "1e-45", "-0.0", "inf", "nan")."""
+    return str(np.float32(value))

@@ -15,6 +15,23 @@ from numpy.typing import NDArray
 
 from dispatcher.errors import UnusableBundle
 from dispatcher.layers import Add, Concat, Dense, Elementwise, Gather, Input, Layer, Layers, Relu, dense, freeze
+from dispatcher.tree import Leaf, Split, Tree, check_tree
+
+__all__ = [
+    "Constant",
+    "Family",
+    "Leaf",
+    "Member",
+    "MemberLayer",
+    "Mode",
+    "Prefix",
+    "Split",
+    "Tree",
+    "check_tree",
+    "concat_slices",
+    "member_layers",
+    "whole_member",
+]
 
 Mode = Literal["bitwise"]
 
@@ -52,26 +69,6 @@ class Member:
     layers: tuple[MemberLayer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Routing node: ``x[axis] <= threshold`` goes to node ``low``, everything else to node ``high``."""
-
-    axis: int
-    threshold: float
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """Routing leaf: the cell's index."""
-
-    cell: int
-
-
-Tree = tuple[Split | Leaf, ...]
-
-
 @dataclass(frozen=True, eq=False)
 class Family:
     """The whole plan.
@@ -81,13 +78,18 @@ class Family:
     parent:
         The parent's layers.
     lower, upper:
-        The closed domain box, float32 ``[n_in]``.
+        The closed domain box, float32 ``[n_in]``, finite.
     tree:
         Routing nodes in preorder; node 0 is the root; leaves carry the cells 0, 1, 2, … in this order.
     members:
         Distinct members in the order of their first cell.
     cells:
         The member's index of every cell.
+
+    Raises
+    ------
+    UnusableBundle
+        If domain, tree, members and cells do not fit together.
     """
 
     mode: Mode
@@ -99,43 +101,14 @@ class Family:
     cells: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        width, shapes = self.parent[0].width, (self.lower.shape, self.upper.shape)
+        if shapes != ((width,), (width,)):
+            raise UnusableBundle(f"expected a domain of {width} inputs, got shapes {shapes}", where="domain")
+        if not (np.isfinite(self.lower).all() and np.isfinite(self.upper).all() and (self.lower <= self.upper).all()):
+            raise UnusableBundle("expected finite corners with lower ≤ upper for every input", where="domain")
         check_tree(self.tree, len(self.cells), self.lower, self.upper)
-        width = self.parent[0].width
-        if self.lower.shape != (width,) or self.upper.shape != (width,):
-            raise UnusableBundle(f"expected a domain of {width} inputs, got {self.lower.shape[0]}", where="domain")
-        if any(not 0 <= index < len(self.members) for index in self.cells):
-            raise UnusableBundle("expected every cell to name a member of the family", where="cells")
-
-
-def check_tree(tree: Tree, cells: int, lower: NDArray[np.float32], upper: NDArray[np.float32]) -> None:
-    """Check that the nodes form one binary tree in preorder whose thresholds lie inside their boxes.
-
-    Raises
-    ------
-    UnusableBundle
-        Naming the node.
-    """
-    stack = [(0, lower.astype(float), upper.astype(float))]
-    seen = leaves = 0
-    while stack:
-        position, box_lower, box_upper = stack.pop()
-        if position != seen or position >= len(tree):
-            raise UnusableBundle("expected a binary tree in preorder", where=f"tree: node {position}")
-        seen += 1
-        node = tree[position]
-        if isinstance(node, Leaf):
-            if node.cell != leaves:
-                raise UnusableBundle(f"expected cell {leaves}, got {node.cell}", where=f"tree: node {position}")
-            leaves += 1
-            continue
-        if not (0 <= node.axis < len(lower) and box_lower[node.axis] <= node.threshold < box_upper[node.axis]):
-            raise UnusableBundle("expected a threshold inside the node's box", where=f"tree: node {position}")
-        low_upper, high_lower = box_upper.copy(), box_lower.copy()
-        low_upper[node.axis] = high_lower[node.axis] = node.threshold
-        stack.append((node.high, high_lower, box_upper))
-        stack.append((node.low, box_lower, low_upper))
-    if seen != len(tree) or leaves != cells:
-        raise UnusableBundle(f"expected {len(tree)} nodes and {cells} cells, got {seen} and {leaves}", where="tree")
+        if tuple(dict.fromkeys(self.cells)) != tuple(range(len(self.members))):
+            raise UnusableBundle("expected every member to be used, in the order of first cells", where="cells")
 
 
 def whole_member(parent: Layers) -> Member:
@@ -153,6 +126,17 @@ def member_layers(parent: Layers, member: Member) -> Layers:
     for position in range(len(parent)):
         packer.append(position)
     return tuple(packer.layers)
+
+
+def concat_slices(layer: Concat, parent: Layers, kept: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
+    """The ascending units ``kept`` of a Concat as (source, units of this source) pairs, one for each source."""
+    widths = [parent[source].width for source in layer.sources]
+    offsets = np.concatenate([[0], np.cumsum(widths, dtype=np.int64)])
+    borders = np.searchsorted(kept, offsets)
+    return [
+        (source, kept[borders[index] : borders[index + 1]] - offsets[index])
+        for index, source in enumerate(layer.sources)
+    ]
 
 
 class _Packer:
@@ -183,7 +167,8 @@ class _Packer:
                 indices = np.searchsorted(self.units[layer.source], layer.indices[kept])
                 packed = Gather(self.place[layer.source], freeze(indices, np.int64), layer.name)
             case Concat():
-                packed = Concat(self._slices(layer, kept), len(kept), layer.name)
+                slices = concat_slices(layer, self.parent, kept)
+                packed = Concat(tuple(self._only(*pair) for pair in slices), len(kept), layer.name)
             case Add():
                 first, second = (self._only(source, kept) for source in layer.sources)
                 packed = Add((first, second), len(kept), layer.name)
@@ -198,15 +183,6 @@ class _Packer:
         self.layers.append(Gather(self.place[source], indices, f"{self.parent[source].name}[kept]"))
         return len(self.layers) - 1
 
-    def _slices(self, layer: Concat, kept: NDArray[np.int64]) -> tuple[int, ...]:
-        """The sources of a Concat, each restricted to the units that the Concat keeps of it."""
-        places, offset = [], 0
-        for source in layer.sources:
-            width = self.parent[source].width
-            places.append(self._only(source, kept[(kept >= offset) & (kept < offset + width)] - offset))
-            offset += width
-        return tuple(places)
-
     def _dense(self, layer: Dense, position: int) -> Dense:
         """A Dense layer restricted to kept rows and to the source's kept columns, prefixes and constants applied."""
         kept, source, entry = self.units[position], self.units[layer.source], self.member.layers[position]
@@ -218,5 +194,4 @@ class _Packer:
         for constant in entry.constants:
             weight[row[constant.unit]] = 0
             bias[row[constant.unit]] = constant.value
-            start[row[constant.unit]] = 0
         return dense(self.place[layer.source], weight, bias, start, layer.name)

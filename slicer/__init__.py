@@ -1,1 +1,29 @@
-"""Prove units of a ReLU network redundant cell by cell, and write the bundle that a dispatcher serves."""
+"""Prove units of a ReLU network redundant cell by cell, and write the bundle that a dispatcher serves.
+
+import slicer
+
+bundle = slicer.compress("model.onnx", "-1:1", "bundle", slicer.Options(cells=32))
+assert slicer.audit(bundle.path).accepted
+"""
+
+from slicer.auditor import audit
+from slicer.box import Box
+from slicer.certificate.verdict import Accepted, AuditResult, Rejected, UnusableBundleFile
+from slicer.family.compress import Bundle, Options, compress
+from slicer.network import Network
+from slicer.readers import read_domain, read_network
+
+__all__ = [
+    "Accepted",
+    "AuditResult",
+    "Box",
+    "Bundle",
+    "Network",
+    "Options",
+    "Rejected",
+    "UnusableBundleFile",
+    "audit",
+    "compress",
+    "read_domain",
+    "read_network",
+]

@@ -86,11 +86,9 @@ class Box:
 
 
 def middle(lower: float, upper: float) -> float | None:
-    """A float32 threshold near the middle with ``lower <= threshold < upper``; None if the interval is one number."""
-    if not lower < upper:
-        return None
-    threshold = np.float32((float(lower) + float(upper)) / 2)
-    return float(threshold) if threshold < upper else float(lower)
+    """A float32 threshold near the middle, strictly inside, so that both closed halves are smaller; None if none is."""
+    threshold = float(np.float32((float(lower) + float(upper)) / 2))
+    return threshold if lower < threshold < upper else None
 
 
 def _round(values: NDArray[np.float64], direction: int) -> NDArray[np.float32]:

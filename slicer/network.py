@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import networkx as nx
-import numpy as np
 
+from dispatcher.cost import cost
 from dispatcher.encode import digest
 from dispatcher.errors import UnusableInput
 from dispatcher.files import network_bytes
-from dispatcher.layers import Dense, Input, Layer, Layers, Relu, check_layers
+from dispatcher.layers import Dense, Layers, Relu, check_layers
 
 # γ_m = m·u/(1 − m·u) needs m·u well below 1; the certificate format states the limit (CERTIFICATE.md §4).
 MAX_FAN_IN = 1 << 20
@@ -93,26 +93,4 @@ class Network:
         """Shape in one line, such as ``5-50-50-5 (300 ReLUs, 13,000 MAC)``."""
         widths = [self.n_in, *(layer.width for layer in self.layers if isinstance(layer, Dense))]
         shape = "-".join(str(width) for width in widths)
-        return f"{shape} ({self.relu_units} ReLUs, {multiply_accumulates(self.layers):,} MAC)"
-
-
-def multiply_accumulates(layers: Layers) -> int:
-    """Multiply-accumulates per inference of packed dense layers: ``n_out · n_in`` each."""
-    return sum(layer.weight.size for layer in layers if isinstance(layer, Dense))
-
-
-def connections(layers: Layers, *, without_input: bool = False) -> int:
-    """Number of non-zero weights; ``without_input`` leaves out layers that read the input (Serra et al.'s count)."""
-    dense = [layer for layer in layers if isinstance(layer, Dense)]
-    if without_input:
-        dense = [layer for layer in dense if not _reads_input(layers, layer)]
-    return sum(int(np.count_nonzero(layer.weight)) for layer in dense)
-
-
-def _reads_input(layers: Layers, layer: Layer) -> bool:
-    """Whether no dense layer stands between the input and this layer."""
-    sources = [layers[source] for source in layer.sources]
-    return any(
-        isinstance(source, Input) or (not isinstance(source, Dense) and _reads_input(layers, source))
-        for source in sources
-    )
+        return f"{shape} ({self.relu_units} ReLUs, {cost(self.layers).mac:,} MAC)"

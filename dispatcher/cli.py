@@ -1,0 +1,194 @@
+"""The command line of `dispatcher`: parsing and printing, nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from dispatcher.emit_c99 import emit_c99
+from dispatcher.errors import UnusableInput
+from dispatcher.load import load, load_bundle
+from dispatcher.points import read_table, table_bytes, table_format
+from dispatcher.report import report, report_json, report_table
+from dispatcher.runtime import OutOfDomain
+
+_EXIT_CODES = """
+exit codes:
+  0    done
+  2    unusable input: a message on standard error says what was expected, what came, and where
+  130  interrupted
+  141  the reader of standard output went away
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+        sys.stdout.flush()
+    except UnusableInput as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        # The interpreter flushes once more at exit: give it somewhere to write.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        return _fail(f"{error.filename or 'output'}: {error.strerror}")
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _fail(message: str) -> int:
+    """Print an error; returns its exit code."""
+    print(f"dispatcher: error: {message}", file=sys.stderr)
+    return 2
+
+
+def _print_bytes(content: bytes) -> None:
+    """All bytes to standard output, which takes a part at a time where Python was told not to buffer it."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[sys.stdout.buffer.write(rest) :]
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The grammar of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="dispatcher",
+        description="Serve a bundle made by slicer: evaluate it, turn it into source code, say what it costs.",
+        epilog=f"example: dispatcher run bundle inputs.csv{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_emit(commands)
+    _add_report(commands)
+    return parser
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, example: str
+) -> argparse.ArgumentParser:
+    """A command with its bundle argument, an example and the exit codes in its help."""
+    command = commands.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=f"example:\n  {example}\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("bundle", metavar="BUNDLE", type=Path, help="directory that slicer compress wrote")
+    return command
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """``dispatcher run``."""
+    command = _add_command(
+        commands,
+        "run",
+        "Evaluate the family on a table of inputs.",
+        "dispatcher run bundle inputs.csv --output outputs.csv --out-of-domain clamp",
+    )
+    command.add_argument(
+        "input",
+        metavar="INPUT",
+        type=Path,
+        help="one row per input vector: .csv (a header line is optional) or .npy; numbers are rounded to float32; "
+        "messages count rows (without the header) and inputs from 0",
+    )
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="where outputs go, .csv or .npy (default: standard output, in the input's format)",
+    )
+    command.add_argument("--engine", choices=["numpy"], default="numpy", help="what evaluates (default: numpy)")
+    command.add_argument(
+        "--out-of-domain",
+        choices=get_args(OutOfDomain),
+        default="error",
+        help="inputs outside the domain: refuse them, move each number to the nearest one of the domain, or evaluate "
+        "the whole parent (default: error)",
+    )
+    command.set_defaults(command=_run)
+
+
+def _add_emit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """``dispatcher emit``."""
+    command = _add_command(
+        commands,
+        "emit",
+        "Write the family as source code; prints the files written.",
+        "dispatcher emit bundle --target c99 --prefix advisory --out generated",
+    )
+    command.add_argument("--target", choices=["c99"], required=True, help="language of the source code")
+    command.add_argument("--layout", choices=["packed"], default="packed", help="one table per member (default)")
+    command.add_argument(
+        "--prefix", metavar="NAME", default="family", help="of every symbol and file (default: family)"
+    )
+    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="directory for the files")
+    command.set_defaults(command=_emit)
+
+
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """``dispatcher report``."""
+    command = _add_command(
+        commands,
+        "report",
+        "Say what the family costs: multiply-accumulates, connections, flash, RAM.",
+        "dispatcher report bundle --json -",
+    )
+    command.add_argument(
+        "--json", metavar="FILE", help="write everything as JSON ('-': to standard output instead of the table)"
+    )
+    command.add_argument(
+        "--rows", metavar="N", type=_count, default=20, help="members to print, the most expensive first (default: 20)"
+    )
+    command.set_defaults(command=_report)
+
+
+def _count(text: str) -> int:
+    """An argument that counts something."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
+    return int(text)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    """Evaluate a table."""
+    form = table_format(arguments.output or arguments.input)
+    dispatcher = load(arguments.bundle)
+    inputs = read_table(arguments.input)
+    try:
+        outputs = dispatcher.predict(inputs, out_of_domain=arguments.out_of_domain)
+    except UnusableInput as error:
+        raise UnusableInput(error.what, where=f"{arguments.input}: {error.where}", fix=error.fix) from error
+    content = table_bytes(outputs, form)
+    if arguments.output:
+        arguments.output.write_bytes(content)
+    else:
+        _print_bytes(content)
+
+
+def _emit(arguments: argparse.Namespace) -> None:
+    """Write source code."""
+    bundle = load_bundle(arguments.bundle)
+    for path in emit_c99(bundle.family, bundle.digest, arguments.out, arguments.prefix):
+        print(path)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    """Print or write what the family costs."""
+    result = report(load_bundle(arguments.bundle))
+    if arguments.json == "-":
+        _print_bytes(report_json(result))
+        return
+    if arguments.json:
+        Path(arguments.json).write_bytes(report_json(result))
+    print(report_table(result, arguments.rows))

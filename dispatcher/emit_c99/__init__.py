@@ -1,0 +1,70 @@
+"""Emit a family as C99: constant tables, handwritten kernels, a routing tree; same bits as the parent's `eval32`.
+
+Layout ``packed``: every member has its own dense matrices. A member is a short program of layer steps that one
+interpreter in C walks through; a parent alone is a family of one cell whose member keeps everything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatcher.emit_c99.package import package_files, write_package
+from dispatcher.emit_c99.prefix import check_prefix
+from dispatcher.emit_c99.sizes import TableSizes, table_sizes
+from dispatcher.emit_c99.tables import build_tables
+from dispatcher.encode import digest
+from dispatcher.files import network_bytes
+from dispatcher.layers import Layers
+from dispatcher.plan import Family, Leaf, whole_member
+
+__all__ = ["TableSizes", "emit_c99", "emit_parent_c99", "parent_family", "table_sizes"]
+
+
+def emit_c99(family: Family, bundle_digest: str, out: Path, prefix: str = "net") -> list[Path]:
+    """Write a family as a C99 package.
+
+    Parameters
+    ----------
+    family:
+        The family.
+    bundle_digest:
+        The bundle's sha256, for the banner of every file and the macro ``PREFIX_BUNDLE_DIGEST``.
+    out:
+        Directory that appears complete or not at all.
+    prefix:
+        Begins every name of the package; macros have it in capitals.
+
+    Returns
+    -------
+    list[Path]
+        ``PREFIX.h``, ``PREFIX_data.h``, ``PREFIX.c``, ``PREFIX_data.c``, ``PREFIX_data_1.c`` and so on for large
+        families, ``README.md``.
+
+    Raises
+    ------
+    UnusableInput
+        If the prefix is no C identifier, or ``out`` exists and is anything but an empty directory.
+    """
+    return _emit(family, bundle_digest, out, prefix)
+
+
+def emit_parent_c99(
+    parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.float32], out: Path, prefix: str = "parent"
+) -> list[Path]:
+    """Write a network alone, on the domain ``[lower, upper]``, by the same kernels; otherwise as `emit_c99`."""
+    return _emit(parent_family(parent, lower, upper), None, out, prefix)
+
+
+def parent_family(parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.float32]) -> Family:
+    """The family of one cell whose member is the parent itself."""
+    return Family("bitwise", parent, lower, upper, (Leaf(0),), (whole_member(parent),), (0,))
+
+
+def _emit(family: Family, bundle_digest: str | None, out: Path, prefix: str) -> list[Path]:
+    """Tables, text, files."""
+    check_prefix(prefix)
+    files = package_files(build_tables(family), prefix, bundle_digest, digest(network_bytes(family.parent)))
+    return write_package(files, out)

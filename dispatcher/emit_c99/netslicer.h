@@ -1,0 +1,49 @@
+/* Use: declare one netslicer_scratch per thread of control (static, on the stack, anywhere), call netslicer_selfcheck()
+ * once at start-up and netslicer_run() per input. Nothing else is written: no globals, no heap, no recursion.
+ *
+ * Compile every file of the package with -ffp-contract=off (a fused multiply-add rounds once where the declared order
+ * rounds twice) and without -ffast-math. Files: netslicer.c (code), netslicer_data*.c (tables). */
+#ifndef NETSLICER_H
+#define NETSLICER_H
+
+#include <stdint.h>
+
+/* @SIZES@ */
+
+/* Return codes; see each function. */
+#define NETSLICER_OK 0
+#define NETSLICER_BAD_ARGUMENT (-1)     /* a pointer is NULL */
+#define NETSLICER_NAN (-2)              /* an input is NaN */
+#define NETSLICER_OUT_OF_DOMAIN (-3)    /* an input is outside the domain, where nothing was proved */
+#define NETSLICER_WRONG_ARITHMETIC (-4) /* the compiled code does not compute in the declared order and precision */
+
+/* Working memory of one call. Needs no initialisation; nothing in it survives or matters between calls. */
+typedef struct {
+    /* layer values, sharing memory where their lives do not overlap */
+    float values[NETSLICER_SCRATCH_FLOATS];
+    /* positions of the non-zero inputs of the dense layer that is being computed */
+    netslicer_index active[NETSLICER_SCRATCH_INDICES];
+} netslicer_scratch;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Evaluates the network: in[NETSLICER_INPUTS] to out[NETSLICER_OUTPUTS]; in and out may overlap.
+ * Returns NETSLICER_OK, or, leaving out as it is, NETSLICER_BAD_ARGUMENT, or NETSLICER_NAN or NETSLICER_OUT_OF_DOMAIN for
+ * the first input that is not within the domain's bounds. */
+int netslicer_run(const float *in, float *out, netslicer_scratch *scratch);
+
+/* The cell that serves an input, 0 .. NETSLICER_CELLS - 1, or a negative code as for netslicer_run. */
+int netslicer_route(const float *in);
+
+/* Checks at run time what the compiler's options and the floating-point unit's modes do to the kernels: fused
+ * multiply-add, reordered sums, excess precision, other rounding modes, subnormal numbers flushed to zero.
+ * Returns NETSLICER_OK or NETSLICER_WRONG_ARITHMETIC. */
+int netslicer_selfcheck(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

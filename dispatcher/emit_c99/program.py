@@ -1,0 +1,193 @@
+"""A network as a program: a short list of steps, each of which computes one buffer from other buffers.
+
+The steps stand in the network's order and follow its declared evaluation. Three liberties keep every bit: layers that
+the output does not depend on, or that have no units, give no step; a ReLU that is the only reader of a Dense layer is
+part of the Dense step; an element-wise layer works in place if nobody reads its source afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatcher.layers import Add, Concat, Dense, Elementwise, Gather, Layer, Layers, Relu
+
+
+class Kind(IntEnum):
+    """What a step does; names and values are those of ``netslicer_data.h``."""
+
+    DENSE = 0
+    RELU = 1
+    ADD = 2
+    PLUS = 3
+    TIMES = 4
+    DIVIDED = 5
+    GATHER = 6
+    COPY = 7
+
+
+_ELEMENTWISE = {"add": Kind.PLUS, "mul": Kind.TIMES, "div": Kind.DIVIDED}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Step:
+    """One step.
+
+    Attributes
+    ----------
+    kind:
+        What it does.
+    source, second, target:
+        Buffers; ``second`` is used by `Kind.ADD` only and otherwise equals ``source``.
+    n_in, n_out:
+        Numbers of source and target units.
+    source_shift, target_shift:
+        First unit that is read of the source and written of the target (a part of a Concat or of a slice).
+    floats:
+        The step's numbers, float32 ``[n]``, in the order that ``netslicer_data.h`` states; empty if it has none.
+    indices:
+        Gathered units ``[n_out]``; empty for other kinds.
+    start, relu:
+        Flags of a Dense step: accumulators start at given values; a ReLU follows.
+    """
+
+    kind: Kind
+    source: int
+    second: int
+    target: int
+    n_in: int
+    n_out: int
+    source_shift: int = 0
+    target_shift: int = 0
+    floats: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    indices: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    start: bool = False
+    relu: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Steps in order over buffers of the given widths; the input's and the output's buffer."""
+
+    widths: tuple[int, ...]
+    steps: tuple[Step, ...]
+    input: int
+    output: int
+
+
+def compile_network(layers: Layers) -> Program:
+    """The program of a network, parent or packed member."""
+    compiler = _Compiler(layers)
+    for position in range(1, len(layers)):
+        if compiler.last_use[position] >= 0 and layers[position].width:
+            compiler.append(position)
+    return Program(tuple(compiler.widths), tuple(compiler.steps), compiler.buffer[0], compiler.buffer[len(layers) - 1])
+
+
+def last_uses(layers: Layers) -> list[int]:
+    """Position of every layer's last reader among the layers that the output depends on.
+
+    ``len(layers)`` for the output, −1 for a layer that the output does not depend on.
+    """
+    last = [-1] * len(layers)
+    last[-1] = len(layers)
+    for position in reversed(range(len(layers))):
+        if last[position] >= 0:
+            for source in layers[position].sources:
+                last[source] = max(last[source], position)
+    return last
+
+
+class _Compiler:
+    """Builds steps in the layers' order; ``buffer`` maps a layer's position to the buffer with its value."""
+
+    def __init__(self, layers: Layers) -> None:
+        self.layers = layers
+        self.last_use = last_uses(layers)
+        self.widths = [layers[0].width]
+        self.buffer = {0: 0}
+        self.fused = self._fused()
+        self.steps: list[Step] = []
+
+    def _fused(self) -> set[int]:
+        """Positions of the ReLUs that are the only reader of a Dense layer."""
+        readers: list[list[int]] = [[] for _ in self.layers]
+        for position, layer in enumerate(self.layers):
+            if self.last_use[position] >= 0:
+                for source in layer.sources:
+                    readers[source].append(position)
+        return {
+            read[0]
+            for position, read in enumerate(readers)
+            if isinstance(self.layers[position], Dense) and len(read) == 1 and isinstance(self.layers[read[0]], Relu)
+        }
+
+    def append(self, position: int) -> None:
+        """Add the steps of one layer."""
+        layer = self.layers[position]
+        if position in self.fused:
+            self.buffer[position] = self.buffer[layer.sources[0]]
+            return
+        match layer:
+            case Dense():
+                self._dense(layer, position)
+            case Elementwise():
+                self._pointwise(layer, position, _ELEMENTWISE[layer.op], layer.constant)
+            case Relu():
+                self._pointwise(layer, position, Kind.RELU)
+            case Add():
+                self._pointwise(layer, position, Kind.ADD)
+            case Gather():
+                self._gather(layer, position)
+            case Concat():
+                self._concat(layer, position)
+
+    def _new(self, position: int) -> int:
+        """A new buffer for a layer's value."""
+        self.widths.append(self.layers[position].width)
+        self.buffer[position] = len(self.widths) - 1
+        return self.buffer[position]
+
+    def _dense(self, layer: Dense, position: int) -> None:
+        """A Dense layer: bias, start (if any is not zero), weights transposed to ``[n_in, n_out]``."""
+        start = bool(layer.start.any())
+        parts = [layer.bias, *([layer.start] if start else []), layer.weight.T.ravel()]
+        n_in = self.layers[layer.source].width
+        relu = self.last_use[position] in self.fused
+        target, floats = self._new(position), np.concatenate(parts)
+        source = self.buffer[layer.source] if n_in else target  # a layer without units has no buffer
+        self.steps.append(
+            Step(Kind.DENSE, source, source, target, n_in, layer.width, floats=floats, start=start, relu=relu)
+        )
+
+    def _pointwise(self, layer: Layer, position: int, kind: Kind, constant: NDArray[np.float32] | None = None) -> None:
+        """A layer whose unit i reads unit i of its sources: in place if a source is not read afterwards."""
+        sources = [self.buffer[source] for source in layer.sources]
+        over = [self.buffer[source] for source in layer.sources if self.last_use[source] == position]
+        if over:
+            self.buffer[position] = over[0]
+        target = self.buffer[position] if over else self._new(position)
+        floats = np.zeros(0, np.float32) if constant is None else constant
+        self.steps.append(Step(kind, sources[0], sources[-1], target, layer.width, layer.width, floats=floats))
+
+    def _gather(self, layer: Gather, position: int) -> None:
+        """A Gather; units that stand side by side in its source are copied without a table."""
+        source, n_in, width = self.buffer[layer.source], self.layers[layer.source].width, layer.width
+        target, first = self._new(position), int(layer.indices[0])
+        if np.array_equal(layer.indices, np.arange(first, first + width)):
+            self.steps.append(Step(Kind.COPY, source, source, target, width, width, source_shift=first))
+        else:
+            self.steps.append(Step(Kind.GATHER, source, source, target, n_in, width, indices=layer.indices))
+
+    def _concat(self, layer: Concat, position: int) -> None:
+        """A Concat: one copy for each source that has units."""
+        target, shift = self._new(position), 0
+        for part in layer.sources:
+            width = self.layers[part].width
+            if width:
+                source = self.buffer[part]
+                self.steps.append(Step(Kind.COPY, source, source, target, width, width, target_shift=shift))
+            shift += width

@@ -1,0 +1,201 @@
+"""The tables of a family as they are emitted: programs placed in scratch memory, numbers pooled, integers sized.
+
+Everything that ends up in flash is in a `Tables` object, row by row as in ``netslicer_data.h``; text and sizes are
+both made from it. Equal tables of numbers are stored once, whichever members use them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatcher.emit_c99.pools import FloatPool, IndexPool
+from dispatcher.emit_c99.program import Kind, Program, Step, compile_network
+from dispatcher.emit_c99.scratch import Placement, place
+from dispatcher.errors import UnusableInput
+from dispatcher.plan import Family, member_layers
+from dispatcher.tree import Leaf, Split, Tree
+
+CHUNK_BITS = 19  # floats of one data file: 2^19 compile in under a second and 140 MB (GCC 12)
+
+HAS_START, HAS_RELU = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRow:
+    """A routing test; ``low`` is the number of cells below the low child."""
+
+    threshold: float
+    axis: int
+    low: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A member's steps, and the offsets of its input and output in the scratch."""
+
+    first_step: int
+    steps: int
+    input: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A step with offsets into the scratch instead of buffers, and the place of its numbers."""
+
+    table: int
+    source: int
+    second: int
+    target: int
+    n_in: int
+    n_out: int
+    kind: Kind
+    flags: int
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """All tables of one package.
+
+    Attributes
+    ----------
+    lower, upper:
+        The domain, float32 ``[n_in]``.
+    outputs:
+        Number of outputs.
+    splits, cells, members, steps:
+        Rows as in ``netslicer_data.h``.
+    indices:
+        Pooled indices of Gather steps.
+    chunks, chunk_bits:
+        Pooled numbers: place p is element ``p mod 2^chunk_bits`` of chunk ``p div 2^chunk_bits``.
+    scratch_floats, scratch_indices:
+        Elements of the caller's scratch memory.
+    index_bits, place_bits:
+        Width of the unsigned integers for scratch offsets and counts, and for places in tables (never the narrower).
+    """
+
+    lower: NDArray[np.float32]
+    upper: NDArray[np.float32]
+    outputs: int
+    splits: tuple[SplitRow, ...]
+    cells: tuple[int, ...]
+    members: tuple[MemberRow, ...]
+    steps: tuple[StepRow, ...]
+    indices: NDArray[np.int64]
+    chunks: tuple[NDArray[np.float32], ...]
+    chunk_bits: int
+    scratch_floats: int
+    scratch_indices: int
+    index_bits: int
+    place_bits: int
+
+
+def build_tables(family: Family, least_bits: int = CHUNK_BITS) -> Tables:
+    """The tables of a family, layout ``packed``: every member with its own dense matrices.
+
+    A data file holds at most ``2^least_bits`` numbers, or as many as the largest layer needs.
+
+    Raises
+    ------
+    UnusableInput
+        If there are more numbers than 32-bit places can name.
+    """
+    programs = [compile_network(member_layers(family.parent, member)) for member in family.members]
+    builder = _Builder(chunk_bits(programs, least_bits))
+    for program in programs:
+        builder.append(program)
+    return builder.tables(family)
+
+
+def chunk_bits(programs: Sequence[Program], least: int) -> int:
+    """The least number of bits, ``least`` or more, such that every step's numbers fit a chunk."""
+    largest = max((step.floats.size for program in programs for step in program.steps), default=1)
+    return max(least, (largest - 1).bit_length())
+
+
+class _Builder:
+    """Collects the rows of one program after the other."""
+
+    def __init__(self, bits: int) -> None:
+        self.floats = FloatPool(bits)
+        self.indices = IndexPool()
+        self.members: list[MemberRow] = []
+        self.steps: list[StepRow] = []
+        self.scratch_floats = 1
+        self.scratch_indices = 1
+
+    def append(self, program: Program) -> None:
+        """Add one member."""
+        placement = place(program)
+        offsets = placement.offsets
+        row = MemberRow(len(self.steps), len(program.steps), offsets[program.input], offsets[program.output])
+        self.members.append(row)
+        self.steps += [self._row(step, placement) for step in program.steps]
+        dense = [step.n_in for step in program.steps if step.kind is Kind.DENSE]
+        self.scratch_floats = max(self.scratch_floats, placement.floats)
+        self.scratch_indices = max(self.scratch_indices, *dense, 1)
+
+    def _row(self, step: Step, placement: Placement) -> StepRow:
+        """A step with its buffers placed and its numbers pooled."""
+        table = self.indices.add(step.indices) if step.kind is Kind.GATHER else self.floats.add(step.floats)
+        return StepRow(
+            table=table,
+            source=placement.offsets[step.source] + step.source_shift,
+            second=placement.offsets[step.second],
+            target=placement.offsets[step.target] + step.target_shift,
+            n_in=step.n_in,
+            n_out=step.n_out,
+            kind=step.kind,
+            flags=HAS_START * step.start + HAS_RELU * step.relu,
+        )
+
+    def tables(self, family: Family) -> Tables:
+        """Everything, with integers as wide as the largest value needs. C has no empty arrays: these get a zero row."""
+        splits = split_rows(family.tree) or (SplitRow(0.0, 0, 0),)
+        steps = tuple(self.steps) or (StepRow(0, 0, 0, 0, 0, 0, Kind.COPY, 0),)
+        small = [family.parent[0].width, len(self.members), self.scratch_floats, self.scratch_indices]
+        small += [max(split.axis, split.low) for split in splits] + [row.steps for row in self.members]
+        small += [max(row.n_in, row.n_out) for row in steps]
+        return Tables(
+            lower=family.lower,
+            upper=family.upper,
+            outputs=family.parent[-1].width,
+            splits=splits,
+            cells=family.cells,
+            members=tuple(self.members),
+            steps=steps,
+            indices=self.indices.values(),
+            chunks=self.floats.chunks(),
+            chunk_bits=self.floats.chunk_bits,
+            scratch_floats=self.scratch_floats,
+            scratch_indices=self.scratch_indices + self.scratch_indices % 2,  # even: the struct needs no padding
+            index_bits=integer_bits(max(small)),
+            place_bits=integer_bits(max(len(steps), *(row.table for row in steps), *small)),
+        )
+
+
+def split_rows(tree: Tree) -> tuple[SplitRow, ...]:
+    """The routing tests in preorder, each with the number of cells below its low child."""
+    cells = [0] * len(tree)
+    for position in reversed(range(len(tree))):
+        node = tree[position]
+        cells[position] = 1 if isinstance(node, Leaf) else cells[node.low] + cells[node.high]
+    return tuple(SplitRow(node.threshold, node.axis, cells[node.low]) for node in tree if isinstance(node, Split))
+
+
+def integer_bits(largest: int) -> int:
+    """Bits of the C integer type that holds 0 .. largest: 16 or 32.
+
+    Raises
+    ------
+    UnusableInput
+        If 32 bits are too few.
+    """
+    if largest >= 1 << 32:
+        raise UnusableInput("expected tables of less than 2^32 numbers", fix="compress with fewer cells")
+    return 16 if largest < 1 << 16 else 32

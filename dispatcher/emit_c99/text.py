@@ -1,0 +1,115 @@
+"""Tables as C text: the one place that knows how a row is spelled. Numbers become text in `dispatcher.literal` only."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatcher.emit_c99.sizes import scratch_bytes
+from dispatcher.emit_c99.tables import Tables
+from dispatcher.literal import c99_text
+
+FLOATS_A_LINE = 6
+INTEGERS_A_LINE = 16
+
+
+def size_lines(tables: Tables, bundle_digest: str | None, parent_digest: str) -> str:
+    """The part of ``netslicer.h`` that differs between families."""
+    defines: list[tuple[str, object]] = [
+        ("PARENT_DIGEST", f'"{parent_digest}"'),
+        ("INPUTS", tables.lower.size),
+        ("OUTPUTS", tables.outputs),
+        ("CELLS", len(tables.cells)),
+        ("MEMBERS", len(tables.members)),
+        ("SCRATCH_FLOATS", tables.scratch_floats),
+        ("SCRATCH_INDICES", tables.scratch_indices),
+        ("SCRATCH_BYTES", scratch_bytes(tables)),
+    ]
+    if bundle_digest is not None:
+        defines.insert(0, ("BUNDLE_DIGEST", f'"{bundle_digest}"'))
+    return _defines(defines) + f"\ntypedef uint{tables.index_bits}_t netslicer_index;"
+
+
+def type_lines(tables: Tables) -> str:
+    """The part of ``netslicer_data.h`` that differs between families, before the types."""
+    defines = [
+        ("SPLITS", len(tables.splits)),
+        ("STEPS", len(tables.steps)),
+        ("INDICES", tables.indices.size),
+        ("CHUNKS", len(tables.chunks)),
+        ("CHUNK_BITS", tables.chunk_bits),
+    ]
+    return _defines(defines) + f"\ntypedef uint{tables.place_bits}_t netslicer_place;"
+
+
+def chunk_declarations(tables: Tables) -> str:
+    """Declarations of the data files' numbers."""
+    return "\n".join(f"extern const float {_chunk_name(i)}[{c.size}];" for i, c in enumerate(tables.chunks))
+
+
+def small_tables(tables: Tables) -> Iterator[str]:
+    """Definitions of all tables but the numbers."""
+    yield _array("float", "lower", "NETSLICER_INPUTS", float_lines(tables.lower))
+    yield _array("float", "upper", "NETSLICER_INPUTS", float_lines(tables.upper))
+    splits = (f"{{{c99_text(row.threshold)}, {row.axis}, {row.low}}}" for row in tables.splits)
+    yield _array("netslicer_split", "splits", "NETSLICER_SPLITS", splits)
+    yield _array("netslicer_index", "cells", "NETSLICER_CELLS", integer_lines(tables.cells))
+    members = (f"{{{row.first_step}, {row.steps}, {row.input}, {row.output}}}" for row in tables.members)
+    yield _array("netslicer_member", "members", "NETSLICER_MEMBERS", members)
+    steps = (
+        f"{{{row.table}, {row.source}, {row.second}, {row.target}, {row.n_in}, {row.n_out}, "
+        f"NETSLICER_{row.kind.name}, {row.flags}}}"
+        for row in tables.steps
+    )
+    yield _array("netslicer_step", "steps", "NETSLICER_STEPS", steps)
+    yield _array("netslicer_index", "indices", "NETSLICER_INDICES", integer_lines(tables.indices.tolist()))
+    names = (_chunk_name(index) for index in range(len(tables.chunks)))
+    yield _array("float *const", "floats", "NETSLICER_CHUNKS", names)
+
+
+def chunk_table(tables: Tables, index: int) -> str:
+    """Definition of one data file's numbers."""
+    chunk = tables.chunks[index]
+    return _array("float", f"floats_{index}", str(chunk.size), float_lines(chunk))
+
+
+def float_lines(values: NDArray[np.float32]) -> Iterator[str]:
+    """Constants ``[n]``, a few a line. Each distinct number is spelled once: members repeat their parent's weights."""
+    bits, inverse = np.unique(np.ascontiguousarray(values).view(np.uint32), return_inverse=True)
+    texts = [c99_text(float(value)) for value in bits.view(np.float32)]
+    return _lines((texts[index] for index in inverse.tolist()), FLOATS_A_LINE)
+
+
+def integer_lines(values: Iterable[int]) -> Iterator[str]:
+    """Integers, many a line."""
+    return _lines(map(str, values), INTEGERS_A_LINE)
+
+
+def _lines(texts: Iterable[str], per_line: int) -> Iterator[str]:
+    """Comma-separated texts in lines."""
+    return (", ".join(line) for line in _batches(texts, per_line))
+
+
+def _batches(texts: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Consecutive texts, ``size`` at a time."""
+    iterator = iter(texts)
+    while batch := tuple(itertools.islice(iterator, size)):
+        yield batch
+
+
+def _array(kind: str, name: str, length: str, lines: Iterable[str]) -> str:
+    """Definition of a constant array."""
+    body = "".join(f"    {line},\n" for line in lines)
+    return f"const {kind} netslicer_{name}[{length}] = {{\n{body}}};\n"
+
+
+def _chunk_name(index: int) -> str:
+    return f"netslicer_floats_{index}"
+
+
+def _defines(pairs: Sequence[tuple[str, object]]) -> str:
+    """Macro definitions, one a line."""
+    return "\n".join(f"#define NETSLICER_{name} {value}" for name, value in pairs)

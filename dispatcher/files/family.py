@@ -1,0 +1,134 @@
+"""The family's file: domain, routing tree, members by their digests, and which member serves each cell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatcher.encode import Fields, canonical_json, digest, read_json
+from dispatcher.errors import UnusableBundle
+from dispatcher.files.member import member_bytes, member_file, read_member
+from dispatcher.files.network import PARENT_FILE, expect_format, network_bytes, read_network
+from dispatcher.layers import Layers, freeze
+from dispatcher.literal import hex_text, hex_value
+from dispatcher.plan import Family, Leaf, Member, Split
+
+FAMILY_FORMAT = "netslicer-family/1"
+FAMILY_FILE = "family/family.json"
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def family_files(family: Family) -> dict[str, bytes]:
+    """All files of a family by their paths in the bundle."""
+    parent = network_bytes(family.parent)
+    parent_digest = digest(parent)
+    members = [member_bytes(member, parent_digest) for member in family.members]
+    record = {
+        "format": FAMILY_FORMAT,
+        "mode": family.mode,
+        "parent": parent_digest,
+        "domain": {"lower": [hex_text(x) for x in family.lower], "upper": [hex_text(x) for x in family.upper]},
+        "tree": [_node_record(node) for node in family.tree],
+        "members": [digest(content) for content in members],
+        "cells": list(family.cells),
+    }
+    files = {PARENT_FILE: parent, FAMILY_FILE: canonical_json(record)}
+    return files | {member_file(digest(content)): content for content in members}
+
+
+def _node_record(node: Split | Leaf) -> dict[str, object]:
+    """One routing node as a JSON object."""
+    if isinstance(node, Leaf):
+        return {"cell": node.cell}
+    return {"axis": node.axis, "threshold": hex_text(node.threshold), "low": node.low, "high": node.high}
+
+
+def read_family(read: Callable[[str], bytes] | Mapping[str, bytes]) -> Family:
+    """Parse a family through a function (or mapping) from bundle path to verified bytes.
+
+    Raises
+    ------
+    UnusableBundle
+        Naming file and key. A function says by the same error that it has no such file.
+    """
+    get = _getter(read)
+    parent_content = get(PARENT_FILE)
+    parent, parent_digest = read_network(parent_content), digest(parent_content)
+    fields = read_json(get(FAMILY_FILE), FAMILY_FILE)
+    expect_format(fields, FAMILY_FORMAT)
+    if fields.text("parent") != parent_digest:
+        raise UnusableBundle("expected the bundle's parent, got another digest", where=f"{FAMILY_FILE}: parent")
+    mode = fields.parsed("mode", _read_mode)
+    lower, upper = _read_domain(fields.record("domain"))
+    nodes = list(fields.records("tree"))
+    tree = tuple(_read_node(node, len(nodes), len(lower)) for node in nodes)
+    members = _read_members(fields, get, parent, parent_digest)
+    cells = fields.integers("cells", max(1, len(members)))
+    fields.done()
+    return Family(mode, parent, lower, upper, tree, members, tuple(cells))
+
+
+def _getter(read: Callable[[str], bytes] | Mapping[str, bytes]) -> Callable[[str], bytes]:
+    """A function that raises `UnusableBundle` for a missing file."""
+    if not isinstance(read, Mapping):
+        return read
+    files = read
+
+    def get(path: str) -> bytes:
+        if path not in files:
+            raise UnusableBundle("expected this file, got nothing", where=path)
+        return files[path]
+
+    return get
+
+
+def _read_members(
+    fields: Fields, get: Callable[[str], bytes], parent: Layers, parent_digest: str
+) -> tuple[Member, ...]:
+    """The distinct members, each from the file that its digest names."""
+    names = fields.texts("members")
+    if any(not _DIGEST.fullmatch(name) for name in names) or len(set(names)) != len(names):
+        raise UnusableBundle("expected distinct sha256 digests", where=f"{FAMILY_FILE}: members")
+    members = []
+    for name in names:
+        content = get(member_file(name))
+        if digest(content) != name:
+            raise UnusableBundle("expected a member named by its sha256", where=member_file(name))
+        members.append(read_member(content, parent, parent_digest, member_file(name)))
+    return tuple(members)
+
+
+def _read_mode(text: str) -> str:
+    """The strength of equivalence that this version knows."""
+    if text != "bitwise":
+        raise ValueError(f"expected the mode bitwise, got {text[:40]!r}")
+    return text
+
+
+def _read_domain(fields: Fields) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The domain's corners as float32 vectors."""
+    corners = []
+    for key in ("lower", "upper"):
+        try:
+            values = [hex_value(text) for text in fields.texts(key)]
+        except ValueError as error:
+            raise UnusableBundle(str(error), where=f"{fields.where}: {key}") from error
+        corners.append(freeze(np.array(values, np.float32), np.float32))
+    fields.done()
+    return corners[0], corners[1]
+
+
+def _read_node(record: Fields, nodes: int, inputs: int) -> Split | Leaf:
+    """One routing node."""
+    if "cell" in record:
+        leaf = Leaf(record.integer("cell", 0, nodes))
+        record.done()
+        return leaf
+    axis, threshold = record.integer("axis", 0, inputs - 1), record.parsed("threshold", hex_value)
+    split = Split(axis, float(threshold), record.integer("low", 0, nodes - 1), record.integer("high", 0, nodes - 1))
+    record.done()
+    return split

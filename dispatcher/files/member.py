@@ -1,0 +1,116 @@
+"""A member's file: per parent layer the units that are left, the constant prefixes and the constants. No weights."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatcher.encode import Fields, canonical_json, read_json
+from dispatcher.errors import UnusableBundle
+from dispatcher.files.network import MAX_WIDTH, expect_format
+from dispatcher.layers import Concat, Dense, Gather, Input, Layer, Layers
+from dispatcher.literal import bits_text, bits_value
+from dispatcher.plan import Constant, Member, MemberLayer, Prefix, concat_slices
+
+MEMBER_FORMAT = "netslicer-member/1"
+
+
+def member_file(name: str) -> str:
+    """Path of a member's file in the bundle, from its digest."""
+    return f"family/members/{name}.json"
+
+
+def member_bytes(member: Member, parent_digest: str) -> bytes:
+    """Canonical bytes of a member; its sha256 is the member's name."""
+    layers = [
+        {
+            "units": list(layer.units),
+            "prefixes": [[p.unit, p.first, bits_text(np.array([p.value]))] for p in layer.prefixes],
+            "constants": [[c.unit, bits_text(np.array([c.value]))] for c in layer.constants],
+        }
+        for layer in member.layers
+    ]
+    return canonical_json({"format": MEMBER_FORMAT, "parent": parent_digest, "layers": layers})
+
+
+def read_member(content: bytes, parent: Layers, parent_digest: str, where: str) -> Member:
+    """Parse a member and check that it fits the parent (its equality is proved by certificates, not here).
+
+    Raises
+    ------
+    UnusableBundle
+        Naming the layer and key.
+    """
+    fields = read_json(content, where)
+    expect_format(fields, MEMBER_FORMAT)
+    if fields.text("parent") != parent_digest:
+        raise UnusableBundle("expected the bundle's parent, got another digest", where=f"{where}: parent")
+    records = list(fields.records("layers"))
+    fields.done()
+    if len(records) != len(parent):
+        raise UnusableBundle(f"expected {len(parent)} layers, got {len(records)}", where=where)
+    layers = tuple(_read_member_layer(record, layer) for record, layer in zip(records, parent, strict=True))
+    _check_member(parent, layers, where)
+    return Member(layers)
+
+
+def _read_member_layer(record: Fields, layer: Layer) -> MemberLayer:
+    """One layer of a member."""
+    units = tuple(record.integers("units", layer.width, increasing=True))
+    prefixes = tuple(Prefix(unit, first, value) for unit, first, value in _rows(record, "prefixes", 3))
+    constants = tuple(Constant(unit, value) for unit, value in _rows(record, "constants", 2))
+    record.done()
+    named = [row.unit for row in prefixes] + [row.unit for row in constants]
+    if named and (not isinstance(layer, Dense) or not set(named) <= set(units) or len(set(named)) != len(named)):
+        raise UnusableBundle("expected prefixes and constants of distinct kept Dense units", where=record.where)
+    if isinstance(layer, Dense) and any(not 0 < row.first < layer.weight.shape[1] for row in prefixes):
+        raise UnusableBundle("expected prefixes that end inside their rows", where=record.where)
+    return MemberLayer(units, prefixes, constants)
+
+
+def _rows(record: Fields, key: str, length: int) -> list[list[Any]]:
+    """Rows of integers ending with one float32 in bits, by increasing unit."""
+    where, rows = f"{record.where}: {key}", []
+    for row in record.items(key):
+        good = isinstance(row, list) and len(row) == length and isinstance(row[-1], str) and len(row[-1]) == 8
+        if not good or any(type(value) is not int or not 0 <= value < MAX_WIDTH for value in row[:-1]):
+            raise UnusableBundle(f"expected rows of {length - 1} integers and one float32", where=where)
+        try:
+            value = bits_value(row[-1])[0]
+        except ValueError as error:
+            raise UnusableBundle(str(error), where=where) from error
+        if not np.isfinite(value):
+            raise UnusableBundle("expected finite numbers", where=where)
+        rows.append([*row[:-1], value])
+    if any(a[0] >= b[0] for a, b in itertools.pairwise(rows)):
+        raise UnusableBundle("expected strictly increasing units", where=where)
+    return rows
+
+
+def _check_member(parent: Layers, entries: tuple[MemberLayer, ...], where: str) -> None:
+    """Check that the input is whole, the output complete and every unit's element-wise sources are kept."""
+    if len(entries[0].units) != parent[0].width or len(entries[-1].units) != parent[-1].width:
+        raise UnusableBundle("expected a member with all inputs and all outputs", where=where)
+    units = [np.array(entry.units, np.int64) for entry in entries]
+    for position, layer in enumerate(parent):
+        for source, wanted in _wanted(layer, units[position], parent):
+            if not np.isin(wanted, units[source]).all():
+                raise UnusableBundle(
+                    "expected the sources of kept units to be kept", where=f"{where}: layers[{position}]"
+                )
+
+
+def _wanted(layer: Layer, kept: NDArray[np.int64], parent: Layers) -> list[tuple[int, NDArray[np.int64]]]:
+    """The source units that the kept units of a layer other than Dense read: (source, units) pairs."""
+    match layer:
+        case Input() | Dense():
+            return []
+        case Gather():
+            return [(layer.source, layer.indices[kept])]
+        case Concat():
+            return concat_slices(layer, parent, kept)
+        case _:
+            return [(source, kept) for source in layer.sources]

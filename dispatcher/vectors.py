@@ -1,0 +1,48 @@
+"""Points that exercise a family where it could go wrong: all over the domain, and on both sides of every border."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatcher.plan import Family
+from dispatcher.tree import Split, walk
+
+Points = NDArray[np.float32]
+
+
+def random_points(family: Family, count: int, rng: np.random.Generator) -> Points:
+    """Uniform float32 points of the domain ``[count, n_in]``."""
+    return _uniform(family.lower, family.upper, count, rng)
+
+
+def border_points(family: Family, per_border: int, rng: np.random.Generator) -> Iterator[Points]:
+    """Points on and one ulp beside the threshold of each routing node, in its box: ``[3·per_border, n_in]`` each."""
+    for position, box_lower, box_upper in walk(family.tree, family.lower, family.upper):
+        node = family.tree[position]
+        if not isinstance(node, Split):
+            continue
+        lower, upper = box_lower.astype(np.float32), box_upper.astype(np.float32)
+        points = _uniform(lower, upper, 3 * per_border, rng)
+        threshold = np.float32(node.threshold)
+        beside = [threshold, *(np.nextafter(threshold, np.float32(side)) for side in (-np.inf, np.inf))]
+        points[:, node.axis] = np.clip(np.repeat(beside, per_border), lower[node.axis], upper[node.axis])
+        yield points
+
+
+def corner_points(family: Family, limit: int, rng: np.random.Generator) -> Points:
+    """Corners of the domain: all if there are at most ``limit``, else that many random ones; ``[m, n_in]``."""
+    inputs = len(family.lower)
+    if 2**inputs <= limit:
+        choice = np.indices((2,) * inputs).reshape(inputs, -1).T == 1
+    else:
+        choice = rng.random((limit, inputs)) < 0.5
+    return np.where(choice, family.upper, family.lower)
+
+
+def _uniform(lower: Points, upper: Points, count: int, rng: np.random.Generator) -> Points:
+    """Uniform points of a box, rounded to float32 inside it."""
+    spread = rng.random((count, len(lower))) * (upper.astype(np.float64) - lower)
+    return np.clip((lower + spread).astype(np.float32), lower, upper)

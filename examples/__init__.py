@@ -1,0 +1,1 @@
+"""Example networks with real content: data, training and export. Not part of the installed packages."""

@@ -1,0 +1,1 @@
+"""A state-of-charge estimator for a lithium-ion cell, trained on a simulated one."""

@@ -1,0 +1,1 @@
+"""A collision-avoidance advisory network, trained on a table that a dynamic program computes."""

@@ -1,0 +1,1 @@
+"""A classifier of handwritten digits, 8×8 pixels."""

@@ -1,0 +1,121 @@
+"""`Checker`: the verdict on one cell's certificate, and on the parent's overflow. The parent is prepared once."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from slicer.certificate.rigorous import form
+from slicer.certificate.rigorous.bounds import Interval, input_interval, interval
+from slicer.certificate.rigorous.closings import Failure, unproved
+from slicer.certificate.rigorous.form import Refusal, expect
+from slicer.certificate.rigorous.member import rebuild
+from slicer.certificate.rigorous.parent import FILE, Parent, T
+from slicer.certificate.rigorous.proof import Box, walk
+from slicer.certificate.verdict import Accepted, Rejected, Verdict
+
+PRODUCER_MARGIN = 2.0**-10
+_KEYS = ("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
+_NODES = 256  # verified together
+
+
+class Checker:
+    """Checks certificates against one parent; holds nothing else, so any number of cells in any order.
+
+    Parameters
+    ----------
+    parent:
+        The bytes of ``family/parent.json``.
+
+    Raises
+    ------
+    Refusal
+        If they are not a network in canonical form; its ``verdict`` says where and why.
+    """
+
+    def __init__(self, parent: bytes) -> None:
+        self.parent = Parent(parent)
+
+    def check_overflow(self, lower: ArrayLike, upper: ArrayLike) -> Verdict:
+        """Whether no evaluation on the box ``[n_in]`` can overflow (CERTIFICATE.md §4)."""
+        known: list[Interval] = []
+        with np.errstate(all="ignore"):
+            for position, layer in enumerate(self.parent.layers):
+                box = np.array([lower], np.float64), np.array([upper], np.float64)
+                known.append(interval(self.parent, position, known) if position else input_interval(*box))
+                scale = known[-1].scale[0] * (1 + self.parent.kappa * (layer.rounding > 0))
+                bad = np.flatnonzero(~(scale <= 1 / T))
+                if len(bad):
+                    where = f"{FILE}: layers[{position}]: unit {bad[0]}"
+                    return Rejected(where, "expected no overflow: sums of magnitudes up to 2^126 on the domain")
+        return Accepted()
+
+    def rebuild_member(self, removed: Iterable[tuple[int, list[int]]]) -> bytes:
+        """The file of the member without the removed units, rows (relu layer, units) (CERTIFICATE.md §3).
+
+        Raises
+        ------
+        Refusal
+            If a constant overflows, as it cannot if the units are inactive.
+        """
+        return rebuild(self.parent, removed)
+
+    def check_cell(
+        self, cell: int, lower: ArrayLike, upper: ArrayLike, certificate: bytes, member: bytes, *, margin: float = 0.0
+    ) -> Verdict:
+        """The verdict on one cell: steps 1 to 4 of CERTIFICATE.md §6.
+
+        Parameters
+        ----------
+        cell, lower, upper:
+            Index and closed box of the cell, float32 numbers ``[n_in]``.
+        certificate, member:
+            Bytes of the two files.
+        margin:
+            How much room closings must leave, as a share of N (CERTIFICATE.md §5): 0 for an audit,
+            `PRODUCER_MARGIN` for a producer's gate.
+        """
+        try:
+            box = np.asarray(lower, np.float64), np.asarray(upper, np.float64)
+            return self._check(cell, box, certificate, member, margin)
+        except Refusal as refusal:
+            return refusal.verdict
+
+    def _check(self, cell: int, box: Box, certificate: bytes, member: bytes, margin: float) -> Verdict:
+        where, digest = certificate_path(cell), hashlib.sha256(member).hexdigest()
+        fields = form.record(form.read(certificate, where), where, _KEYS)
+        form.fixed(fields, where, format="netslicer-certificate/1", mode="bitwise", cell=cell)
+        form.fixed(fields, where, parent=self.parent.digest, member=digest)
+        corners = form.corners(fields["box"], f"{where}: box", self.parent.inputs)
+        expect(all(map(np.array_equal, corners, box)), f"{where}: box", "expected the box of the cell")
+        removed = self.parent.unit_lists(fields["removed"], f"{where}: removed")
+        expect(
+            self.rebuild_member(removed) == member,
+            f"{where}: removed",
+            "expected another member's file to follow from it",
+        )
+        flat = np.array([self.parent.offset[layer] + unit for layer, units in removed for unit in units], np.int64)
+        nodes, closings, failures = walk(self.parent, fields["tree"], box, flat, f"{where}: tree"), 0, list[Failure]()
+        while batch := list(itertools.islice(nodes, _NODES)):
+            closings += sum(int(np.count_nonzero(node.closings)) for node in batch)
+            failures += unproved(self.parent, batch, margin)
+        if failures:
+            return _rejected(where, sorted(failure[:3] for failure in failures), min(failures)[3])
+        return Accepted(nodes=len(fields["tree"]), closings=closings, removed=len(flat))
+
+
+def certificate_path(cell: int) -> str:
+    """Where a cell's certificate stands in the bundle."""
+    return f"certificates/{cell:06d}.json"
+
+
+def _rejected(where: str, failures: list[tuple[int, int, int]], bound: float) -> Rejected:
+    """The verdict on closings that do not hold, given the bound of the first."""
+    node, layer, unit = failures[0]
+    got = "facts that contradict the bounds" if np.isnan(bound) else f"a bound {bound:.6g} above zero"
+    why = f"expected a proved sign of unit {unit} of relu layer {layer}, got {got}"
+    return Rejected(f"{where}: tree[{node}]", why, tuple(failures))

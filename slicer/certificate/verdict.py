@@ -1,0 +1,120 @@
+"""Verdicts of a checker: types, never a bare bool, and every rejection says where and why.
+
+A checker that meets anything it cannot follow rejects. Only what is no bundle at all (no directory, no manifest,
+another format) is an error instead of a verdict: `UnusableBundleFile`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class UnusableBundleFile(ValueError):
+    """There is no bundle to audit: the directory, its manifest or a file cannot be read, or the format is another.
+
+    Parameters
+    ----------
+    where:
+        Path of the file.
+    what:
+        One sentence: expected / got.
+    """
+
+    def __init__(self, where: str, what: str) -> None:
+        self.where, self.what = where, what
+        super().__init__(where, what)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Everything claimed is proved.
+
+    Attributes
+    ----------
+    nodes, closings:
+        Size of the proof: nodes of its tree, and bounds that were verified.
+    removed:
+        Units proved inactive on the cell and left out.
+    """
+
+    nodes: int = 0
+    closings: int = 0
+    removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something is wrong or not proved.
+
+    Attributes
+    ----------
+    where, why:
+        The place (file, JSON path) of the first finding, and expected / got.
+    unproved:
+        All closings of the cell whose bound does not hold: (node of the proof tree, relu layer, unit). Empty if the
+        rejection has another reason.
+    """
+
+    where: str
+    why: str
+    unproved: tuple[tuple[int, int, int], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.why}"
+
+
+Verdict = Accepted | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class CellOutcome:
+    """The verdict on one cell."""
+
+    cell: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """The outcome of an audit.
+
+    Attributes
+    ----------
+    bundle:
+        Verdict on everything that does not belong to one cell: manifest, digests, family, overflow.
+    cells:
+        One outcome for each cell that was checked, ascending; empty if ``bundle`` is rejected.
+    total:
+        Number of cells of the bundle, 0 if it could not be found out.
+    seconds:
+        Wall time.
+    """
+
+    bundle: Verdict
+    cells: tuple[CellOutcome, ...]
+    total: int
+    seconds: float
+
+    @property
+    def rejections(self) -> tuple[Rejected, ...]:
+        """Every rejection, the bundle's first."""
+        verdicts = (self.bundle, *(outcome.verdict for outcome in self.cells))
+        return tuple(verdict for verdict in verdicts if isinstance(verdict, Rejected))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell of the bundle was checked."""
+        return isinstance(self.bundle, Accepted) and len(self.cells) == self.total
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the bundle is accepted: complete, and nothing is rejected."""
+        return self.complete and not self.rejections
+
+    def count(self, what: str) -> int:
+        """Sum over the accepted cells of ``nodes``, ``closings`` or ``removed``."""
+        verdicts = [outcome.verdict for outcome in self.cells]
+        return sum(int(getattr(verdict, what)) for verdict in verdicts if isinstance(verdict, Accepted))

@@ -1,0 +1,206 @@
+"""The command line ``slicer``: argument parsing and printing, nothing else.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done or accepted, 1 rejected by the audit, 2 unusable
+input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dispatcher.errors import UnusableInput
+from slicer.auditor import audit, audit_record, parse_cells
+from slicer.certificate.verdict import AuditResult, UnusableBundleFile
+from slicer.demonstration import run_demo
+from slicer.family.compress import DEFAULT_EFFORT, Options, compress
+from slicer.inspect import inspect_path
+from slicer.progress import progress_on_stderr
+from slicer.summary import summarize, summary_lines
+
+EXIT_CODES = "exit codes: 0 done or accepted, 1 rejected by the audit, 2 unusable input, 130 interrupted"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    try:
+        return int(arguments.run(arguments))
+    except (UnusableInput, UnusableBundleFile) as error:
+        print(f"slicer: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("slicer: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nobody to tell
+        return 0
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """The arguments with ``--domain -1:1`` as one word: argparse takes a word that starts with a dash as an option."""
+    words = list(argv)
+    if "--domain" in words[:-1]:
+        place = words.index("--domain")
+        words[place : place + 2] = [f"--domain={words[place + 1]}"]
+    return words
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The parser with one sub-command per verb."""
+    parser = argparse.ArgumentParser(
+        prog="slicer",
+        description="Split a ReLU network's input box into cells and remove every unit proved redundant there.",
+        epilog=EXIT_CODES,
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    _add_compress(verbs)
+    _add_audit(verbs)
+    _add_inspect(verbs)
+    _add_demo(verbs)
+    return parser
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, example: str
+) -> argparse.ArgumentParser:
+    """A sub-command whose help ends with an example."""
+    return verbs.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_compress(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """``slicer compress``."""
+    verb = _verb(
+        verbs,
+        "compress",
+        "compress a model into a bundle of small networks with proofs",
+        "slicer compress model.onnx --domain box.csv --cells 64 --out bundle",
+    )
+    verb.add_argument("model", type=Path, help=".onnx or .nnet file")
+    verb.add_argument(
+        "--domain",
+        required=True,
+        help="the box of inputs: lo:hi, 'lo,hi;lo,hi;…', a .csv file with the header lower,upper, or a .vnnlib file",
+    )
+    verb.add_argument(
+        "--mode", choices=["bitwise"], default="bitwise", help="strength of equivalence (default bitwise)"
+    )
+    verb.add_argument("--cells", type=int, default=32, help="number of cells (default 32)")
+    verb.add_argument(
+        "--effort", type=int, default=DEFAULT_EFFORT, help=f"bounded boxes per cell (default {DEFAULT_EFFORT})"
+    )
+    verb.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop searching then; recorded in the bundle")
+    verb.add_argument("--jobs", type=int, default=-1, help="worker processes (default: one per core)")
+    verb.add_argument("--seed", type=int, default=0, help="seed of the sampling (default 0)")
+    verb.add_argument("--out", type=Path, help="bundle directory (default artifacts/NAME of the model)")
+    _add_output_options(verb)
+    verb.set_defaults(run=_compress)
+
+
+def _add_audit(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """``slicer audit``."""
+    verb = _verb(verbs, "audit", "check every certificate of a bundle", "slicer audit bundle --json audit.json")
+    verb.add_argument("bundle", type=Path)
+    verb.add_argument(
+        "--cells", metavar="SPEC", help="only these cells, such as 0-9,17 (then nothing is accepted as a whole)"
+    )
+    _add_output_options(verb)
+    verb.set_defaults(run=_audit)
+
+
+def _add_inspect(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """``slicer inspect``."""
+    verb = _verb(verbs, "inspect", "say what a model or a bundle is", "slicer inspect model.onnx")
+    verb.add_argument("path", type=Path, help="a model file or a bundle directory")
+    verb.add_argument("--json", metavar="FILE", help="write the record as JSON ('-' for stdout instead of text)")
+    verb.set_defaults(run=_inspect)
+
+
+def _add_demo(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """``slicer demo``."""
+    verb = _verb(verbs, "demo", "the embedded example from model to compiled C", "slicer demo --out artifacts/demo")
+    verb.add_argument("--out", type=Path, default=Path("artifacts/demo"), help="directory (default artifacts/demo)")
+    verb.add_argument("--cells", type=int, default=64, help="number of cells (default 64)")
+    verb.add_argument("--jobs", type=int, default=-1, help="worker processes (default: one per core)")
+    verb.set_defaults(run=_demo)
+
+
+def _add_output_options(verb: argparse.ArgumentParser) -> None:
+    """Options of every verb that works long."""
+    verb.add_argument("--json", metavar="FILE", help="write the result as JSON ('-' for stdout instead of text)")
+    verb.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def _compress(arguments: argparse.Namespace) -> int:
+    """Carry out ``slicer compress``."""
+    options = Options(
+        cells=arguments.cells,
+        effort=arguments.effort,
+        seed=arguments.seed,
+        time_limit=arguments.time_limit,
+        jobs=arguments.jobs,
+    )
+    out = arguments.out or Path("artifacts") / arguments.model.stem
+    with progress_on_stderr("compress", quiet=arguments.quiet) as progress:
+        bundle = compress(arguments.model, arguments.domain, out, options, progress)
+    summary = summarize(bundle.family, bundle.counts)
+    record = {"bundle": str(bundle.path), "digest": bundle.digest, "truncated": bundle.truncated, **summary}
+    lines = [*summary_lines(summary), f"bundle               {bundle.path} (sha256 {bundle.digest})"]
+    _print(record, lines, arguments.json)
+    return 0
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    """Carry out ``slicer audit``."""
+    cells = None if arguments.cells is None else parse_cells(arguments.cells)
+    with progress_on_stderr("audit", quiet=arguments.quiet) as progress:
+        result = audit(arguments.bundle, cells, progress)
+    _print(audit_record(result), _audit_lines(result), arguments.json)
+    return 1 if result.rejections else 0
+
+
+def _audit_lines(result: AuditResult) -> list[str]:
+    """The verdict for people."""
+    lines = [f"rejected  {rejection}" for rejection in result.rejections]
+    checked = f"{len(result.cells)} of {result.total} cells"
+    detail = f"{result.count('removed')} removals, {result.count('closings')} bounds verified in {result.seconds:.1f} s"
+    if result.rejections:
+        return [*lines, f"REJECTED  {checked} checked"]
+    verdict = "ACCEPTED" if result.complete else "no objection (not all cells were checked)"
+    return [f"{verdict}  {checked}: {detail}"]
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    """Carry out ``slicer inspect``."""
+    record, lines = inspect_path(arguments.path)
+    _print(record, lines, arguments.json)
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    """Carry out ``slicer demo``."""
+    return 0 if run_demo(arguments.out, arguments.cells, arguments.jobs, print) else 1
+
+
+def _print(record: object, lines: list[str], target: str | None) -> None:
+    """Text to stdout, and the record to a file; with ``-`` the record alone to stdout."""
+    content = json.dumps(record, indent=2, sort_keys=True)
+    if target == "-":
+        print(content)
+        return
+    if target is not None:
+        try:
+            Path(target).write_text(content + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UnusableInput(f"cannot write: {error.strerror}", where=target) from error
+    print("\n".join(lines))

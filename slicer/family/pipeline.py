@@ -1,0 +1,95 @@
+"""All cells of a partition, on several processes (the only importer of joblib).
+
+Every cell is a pure function of the parent, its box, the effort and the seed, so any number of workers gives the same
+results; workers always are loky processes with one BLAS thread each, also when there is only one of them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import FrameType
+
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
+
+from slicer.box import Box
+from slicer.family.cell import CellResult, cell_worker
+
+
+def run_cells(
+    parent: bytes, boxes: list[Box], *, effort: int, seed: int, jobs: int, deadline: float | None
+) -> Iterator[tuple[int, CellResult]]:
+    """Yield (cell, result) as cells finish, in no particular order.
+
+    Parameters
+    ----------
+    parent:
+        Canonical bytes of the parent network.
+    effort:
+        Work units (bounded boxes) per cell.
+    deadline:
+        Clock time (`time.time`) after which search stops and cells keep what is proved so far; None for no limit.
+    """
+    task = _Task(parent, effort, seed, deadline, os.getpid())
+    with _stop_workers_on_exit(), parallel_config(backend="loky", inner_max_num_threads=1):
+        tasks = (delayed(task)(cell, box) for cell, box in enumerate(boxes))
+        yield from Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(tasks)
+
+
+class _Task:
+    """What is the same for all cells; called in worker processes."""
+
+    def __init__(self, parent: bytes, effort: int, seed: int, deadline: float | None, master: int) -> None:
+        self.parent = parent
+        self.effort = effort
+        self.seed = seed
+        self.deadline = deadline
+        self.master = master
+
+    def __call__(self, cell: int, box: Box) -> tuple[int, CellResult]:
+        """One cell."""
+        _end_with(self.master)
+        return cell, cell_worker(self.parent).run(cell, box, self.effort, self.seed, self._stopped)
+
+    def _stopped(self) -> bool:
+        return self.deadline is not None and time.time() > self.deadline
+
+
+@cache
+def _end_with(master: int) -> None:
+    """Make this worker exit within a second of its master: a killed master cannot tell its workers to stop."""
+
+    def watch() -> None:
+        while os.getppid() == master:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _stop_workers_on_exit() -> Iterator[None]:
+    """Kill the workers if the run ends early; turn SIGTERM into the KeyboardInterrupt that SIGINT already is.
+
+    joblib leaves loky workers behind when its process is terminated.
+    """
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, interrupt) if main else None
+    try:
+        yield
+    except BaseException:
+        get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        raise
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)

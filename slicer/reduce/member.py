@@ -1,0 +1,43 @@
+"""The bitwise member of a cell: the parent less everything that the removed units make superfluous.
+
+Requires: a set of units that are inactive on the cell.
+Does: constants, prefixes and needed units, in this order, once; the result is the member of CERTIFICATE.md §3.
+Ensures: eval32 of the member equals eval32 of the parent (==) wherever the removed units are inactive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+
+import numpy as np
+
+from dispatcher.layers import Dense
+from dispatcher.plan import Constant, Member, MemberLayer
+from slicer.network import Network
+from slicer.reduce.constants import Constants, constant_units
+from slicer.reduce.needed import Mask, needed_units
+from slicer.reduce.prefixes import constant_prefix
+
+Removed = Mapping[int, Set[int]]
+
+
+def build_member(network: Network, removed: Removed) -> Member:
+    """The member for the given removed units of each ReLU layer (by position)."""
+    constants = constant_units(network, removed)
+    needed = needed_units(network, constants)
+    return Member(tuple(_entry(network, p, constants, needed[p]) for p in range(len(network.layers))))
+
+
+def _entry(network: Network, position: int, constants: list[Constants], needed: Mask) -> MemberLayer:
+    """What is left of one layer."""
+    layer, units = network.layers[position], np.flatnonzero(needed)
+    indices = tuple(int(unit) for unit in units)
+    if not isinstance(layer, Dense):
+        return MemberLayer(indices)
+    known, value = constants[position].known, constants[position].value
+    prefixes = (constant_prefix(layer, unit, constants[layer.source]) for unit in indices if not known[unit])
+    return MemberLayer(
+        indices,
+        tuple(prefix for prefix in prefixes if prefix is not None),
+        tuple(Constant(unit, value[unit]) for unit in indices if known[unit]),
+    )

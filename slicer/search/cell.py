@@ -1,0 +1,87 @@
+"""Search of one cell: candidates by falsification, proofs and refutations by branch and bound, a verdict for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatcher.interpret import evaluate_all
+from slicer.bounds.linear import Prepared
+from slicer.box import Box
+from slicer.search.branch import Search
+from slicer.search.falsify import sample_extremes
+from slicer.search.tree import ProofTree
+from slicer.search.verdict import EFFORT, TIME, UNCONFIRMED, Open, Proved, Refuted, Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class CellSearch:
+    """Result of a search.
+
+    Attributes
+    ----------
+    tree:
+        The proof tree; it proves every unit of ``inactive``.
+    inactive:
+        Flat numbers of the units closed inactive on the whole cell.
+    verdicts:
+        One per candidate: a unit whose phase never changed over the falsifier's points.
+    boxes:
+        Work units spent.
+    """
+
+    tree: ProofTree
+    inactive: NDArray[np.int64]
+    verdicts: dict[int, Verdict]
+    boxes: int
+
+
+def search_cell(
+    prepared: Prepared,
+    box: Box,
+    effort: int,
+    rng: np.random.Generator,
+    stopped: Callable[[], bool] = lambda: False,
+) -> CellSearch:
+    """Look for units that are inactive on the box, spending at most ``effort`` bounded boxes (at least one)."""
+    extremes = sample_extremes(prepared, box, rng)
+    search = Search(prepared, box, extremes)
+    search.climb(box, rng)
+    candidates = search.target.copy()
+    search.run(effort, stopped)
+    inactive = np.flatnonzero(search.tree.closed_everywhere(prepared.relu_units))
+    verdicts = _verdicts(prepared, search, candidates, TIME if stopped() else EFFORT)
+    return CellSearch(search.tree, inactive, verdicts, search.boxes)
+
+
+def _verdicts(prepared: Prepared, search: Search, candidates: NDArray[np.int8], reason: str) -> dict[int, Verdict]:
+    """Proved, refuted or open, per candidate."""
+    unproved = search.open_candidates()
+    refuted = np.flatnonzero((candidates != 0) & (search.target != candidates))
+    verdicts: dict[int, Verdict] = {}
+    for unit in np.flatnonzero((candidates != 0) & (search.target == candidates)):
+        verdicts[int(unit)] = Open(reason) if unproved[unit] else Proved(int(candidates[unit]))
+    return verdicts | _confirmed(prepared, search, candidates, refuted)
+
+
+def _confirmed(
+    prepared: Prepared, search: Search, candidates: NDArray[np.int8], refuted: NDArray[np.int64]
+) -> dict[int, Verdict]:
+    """Refutations whose witness eval32 confirms."""
+    if not len(refuted):
+        return {}
+    extremes = search.extremes
+    hoped_inactive = candidates[refuted] < 0
+    points = np.where(hoped_inactive[:, None], extremes.largest_at[refuted], extremes.smallest_at[refuted])
+    witnesses = points.astype(np.float32)
+    values = evaluate_all(prepared.network.layers, witnesses)
+    sources = [prepared.network.layers[relu].sources[0] for relu in prepared.offsets]
+    own = np.concatenate([values[source] for source in sources], axis=1)[np.arange(len(refuted)), refuted]
+    contradicts = np.where(hoped_inactive, own > 0, own < 0)
+    return {
+        int(unit): Refuted(witness) if good else Open(UNCONFIRMED)
+        for unit, witness, good in zip(refuted, witnesses, contradicts, strict=True)
+    }

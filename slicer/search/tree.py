@@ -1,0 +1,99 @@
+"""The proof tree under construction: boxes by splits, and the phases closed at each node.
+
+Invariant: a node's closings are phases that its own box's bounds proved with the facts of its ancestors; children cover
+their parent's box. The tree says nothing about which units matter: `trim` keeps what a set of removals needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Units = NDArray[np.int64]
+
+
+@dataclass(eq=False, slots=True)
+class TreeNode:
+    """One node: flat numbers of the ReLU units closed here, and the split below it if there is one."""
+
+    inactive: Units
+    active: Units
+    axis: int = -1
+    threshold: float = 0.0
+    children: tuple[int, int] | None = None
+
+
+@dataclass(eq=False)
+class ProofTree:
+    """Nodes in creation order; node 0 is the root. Children come after their parent."""
+
+    nodes: list[TreeNode] = field(default_factory=list)
+
+    def add(self, inactive: Units, active: Units) -> int:
+        """Append a node without a split; returns its index."""
+        self.nodes.append(TreeNode(inactive, active))
+        return len(self.nodes) - 1
+
+    def split(self, index: int, axis: int, threshold: float, children: tuple[int, int]) -> None:
+        """Turn a leaf into a split."""
+        node = self.nodes[index]
+        node.axis, node.threshold, node.children = axis, threshold, children
+
+    def closed_everywhere(self, units: int) -> NDArray[np.bool_]:
+        """Which of the ``units`` ReLU units are closed inactive on every path from the root to a leaf."""
+        closed = np.zeros((len(self.nodes), units), bool)
+        for index in range(len(self.nodes) - 1, -1, -1):
+            node = self.nodes[index]
+            if node.children:
+                closed[index] = closed[node.children[0]] & closed[node.children[1]]
+            closed[index, node.inactive] = True
+        return np.asarray(closed[0])
+
+    def trim(self, removed: Units) -> ProofTree:
+        """The part that proves ``removed`` inactive, in preorder.
+
+        Closings of other units are facts that make bounds further down tighter; they stay where something lies below.
+        """
+        result = ProofTree()
+        self._copy(removed, self._useful(removed), result)
+        return result
+
+    def without(self, closings: Iterable[tuple[int, int]]) -> ProofTree:
+        """The same tree less some closings, given as (node, flat unit)."""
+        refused: dict[int, list[int]] = {}
+        for node, unit in closings:
+            refused.setdefault(node, []).append(unit)
+        nodes = [replace(node) for node in self.nodes]
+        for index, units in refused.items():
+            nodes[index].inactive = np.setdiff1d(nodes[index].inactive, units)
+            nodes[index].active = np.setdiff1d(nodes[index].active, units)
+        return ProofTree(nodes)
+
+    def _useful(self, removed: Units) -> NDArray[np.bool_]:
+        """Which nodes have a closing of a removed unit in their subtree."""
+        wanted = set(removed.tolist())
+        useful = np.zeros(len(self.nodes), bool)
+        for index in range(len(self.nodes) - 1, -1, -1):
+            node = self.nodes[index]
+            below = node.children is not None and bool(useful[list(node.children)].any())
+            useful[index] = below or not wanted.isdisjoint(node.inactive.tolist())
+        return useful
+
+    def _copy(self, removed: Units, keep: NDArray[np.bool_], result: ProofTree) -> None:
+        """Copy the useful part in preorder, iteratively (trees may be deep)."""
+        stack: list[tuple[int, int, int]] = [(0, -1, 0)]
+        while stack:
+            index, parent, side = stack.pop()
+            node = self.nodes[index]
+            below = node.children is not None and bool(keep[list(node.children)].any())
+            inactive = node.inactive if below else np.intersect1d(node.inactive, removed)
+            copy = result.add(inactive, node.active if below else node.active[:0])
+            if parent >= 0:
+                first, second = result.nodes[parent].children or (copy, copy)
+                result.nodes[parent].children = (first, copy) if side else (copy, second)
+            if below and node.children:
+                result.nodes[copy].axis, result.nodes[copy].threshold = node.axis, node.threshold
+                stack.extend([(node.children[1], copy, 1), (node.children[0], copy, 0)])

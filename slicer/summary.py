@@ -1,0 +1,89 @@
+"""What a compression gained, as a record with stable keys and as a table of plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+
+from dispatcher.cost import cost
+from dispatcher.plan import Family, member_layers
+from dispatcher.tree import cell_shares
+from slicer.family.cell import CellCounts
+
+
+class Summary(TypedDict):
+    """Figures of one bundle. MAC are multiply-accumulates of packed dense layers per inference."""
+
+    cells: int
+    members: int
+    relu_units: int
+    removed_mean: float  # ReLU units removed per cell, volume-weighted
+    parent_mac: int
+    mac_mean: float  # volume-weighted over cells
+    mac_min: int
+    mac_max: int
+    parent_connections: int
+    connections_mean: float
+    candidates: int
+    proved: int
+    refuted: int
+    open: int
+    closure: float  # (proved + refuted) / candidates
+    boxes: int
+    truncated_cells: int
+    refused_cells: int  # cells in which the checker refused a part of the search's proof
+
+
+def summarize(family: Family, counts: Sequence[CellCounts]) -> Summary:
+    """The summary of a bundle from its plan and its search counts."""
+    parent = cost(family.parent)
+    costs = [cost(member_layers(family.parent, member)) for member in family.members]
+    weights = cell_shares(family.tree, family.lower, family.upper)
+    mac = np.array([costs[m].mac for m in family.cells])
+    links = np.array([costs[m].connections for m in family.cells])
+    removed = np.array([count.removed for count in counts])
+    candidates = sum(count.candidates for count in counts)
+    decided = sum(count.candidates - count.open for count in counts)
+    return Summary(
+        cells=len(family.cells),
+        members=len(family.members),
+        relu_units=parent.relu_units,
+        removed_mean=float(removed @ weights),
+        parent_mac=parent.mac,
+        mac_mean=float(mac @ weights),
+        mac_min=int(mac.min()),
+        mac_max=int(mac.max()),
+        parent_connections=parent.connections,
+        connections_mean=float(links @ weights),
+        candidates=candidates,
+        proved=sum(count.proved_inactive + count.proved_active for count in counts),
+        refuted=sum(count.refuted for count in counts),
+        open=candidates - decided,
+        closure=decided / candidates if candidates else 1.0,
+        boxes=sum(count.boxes for count in counts),
+        truncated_cells=sum(count.truncated for count in counts),
+        refused_cells=sum(count.gate != "accepted" for count in counts),
+    )
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """The summary for people."""
+    s = summary
+    lines = [
+        f"cells                {s['cells']:>10,}   ({s['members']:,} distinct members)",
+        f"ReLU units removed   {s['removed_mean']:>10.1f}   of {s['relu_units']} per cell, weighted by volume",
+        f"MAC per inference    {s['mac_mean']:>10,.0f}   of {s['parent_mac']:,} "
+        f"({s['parent_mac'] / max(s['mac_mean'], 1e-9):.2f} x fewer; min {s['mac_min']:,}, max {s['mac_max']:,})",
+        f"candidates decided   {100 * s['closure']:>9.1f}%   "
+        f"({s['proved']:,} proved, {s['refuted']:,} refuted, {s['open']:,} open)",
+        f"effort               {s['boxes']:>10,}   bounded boxes",
+    ]
+    if s["truncated_cells"]:
+        lines.append(f"time limit           {s['truncated_cells']:>10,}   cells were cut short; their open units stay")
+    if s["refused_cells"]:
+        lines.append(
+            f"refused              {s['refused_cells']:>10,}   cells gave up a part of their proof: the checker said no"
+        )
+    return lines

@@ -1,0 +1,198 @@
+"""Every execution lies inside the bounds, and the bounds are those of the reference method but for float64 rounding."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from exact_reference import Reference, real_values
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rigorous_kit import F32, chain, evaluate, network_bytes, random_box, random_layers, sample
+
+from dispatcher.layers import Input, Layers, Relu, dense
+from slicer.certificate.rigorous.bounds import Interval
+from slicer.certificate.rigorous.closings import Verification, unproved
+from slicer.certificate.rigorous.parent import Parent
+from slicer.certificate.rigorous.proof import ACTIVE, INACTIVE, Node
+
+Facts = dict[tuple[int, int], str]
+seeds = st.integers(0, 2**32 - 1)
+
+
+def states(parent: Parent, marks: Facts) -> np.ndarray:
+    result = np.zeros(parent.relu_units, np.int8)
+    for (layer, unit), mark in marks.items():
+        result[parent.offset[layer] + unit] = INACTIVE if mark == "inactive" else ACTIVE
+    return result
+
+
+def all_bounds(layers: Layers, lower: np.ndarray, upper: np.ndarray, facts: Facts) -> list[Interval]:
+    """Bounds of every layer with every undecided unit tightened, as for a closing below the last layer."""
+    parent = Parent(network_bytes(layers))
+    box = lower.astype(float), upper.astype(float)
+    run = Verification(parent, [Node(0, box, states(parent, facts), states(parent, {}))], 0.0)
+    run.deepest[:] = len(layers)
+    with np.errstate(all="ignore"):
+        for position in range(len(layers)):
+            run.descend(position)
+    return run.known
+
+
+def facts_that_hold(rng: np.random.Generator, layers: Layers, values: list[np.ndarray]) -> tuple[Facts, np.ndarray]:
+    """Random facts, and which of the points they hold at (at least one)."""
+    facts: Facts = {}
+    holds = np.ones(len(values[0]), bool)
+    for position, layer in enumerate(layers):
+        for unit in range(layer.width if isinstance(layer, Relu) else 0):
+            z = values[layer.sources[0]][:, unit]
+            inactive = np.median(z[holds]) <= 0
+            kept = holds & (z <= 0 if inactive else z >= 0)
+            if rng.random() < 0.3 and kept.any():
+                facts[position, unit], holds = "inactive" if inactive else "active", kept
+    return facts, holds
+
+
+@settings(deadline=None, max_examples=150)
+@given(seed=seeds)
+def test_eval32_of_points_where_the_facts_hold_lies_inside_the_bounds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    inputs = int(rng.integers(1, 4))
+    layers = random_layers(rng, inputs, int(rng.integers(1, 8)), int(rng.integers(0, 14)))
+    lower, upper = random_box(rng, inputs, 2.0)
+    values = evaluate(layers, sample(rng, lower, upper, 500))
+    facts, holds = facts_that_hold(rng, layers, values)
+    for known, value in zip(all_bounds(layers, lower, upper, facts), values, strict=True):
+        assert (known.lower <= value[holds]).all()
+        assert (value[holds] <= known.upper).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=seeds, direction=st.sampled_from(["none", "random", "up", "down"]))
+def test_real_and_noisy_executions_lie_inside_the_bounds(seed: int, direction: str) -> None:
+    rng = np.random.default_rng(seed)
+    layers = random_layers(rng, 2, 3, int(rng.integers(0, 9)))
+    lower, upper = random_box(rng, 2)
+    reference = Reference(layers, lower, upper, {})
+    choices = {"random": lambda: rng.uniform(-1, 1), "up": lambda: 1.0, "down": lambda: -1.0}
+    known = all_bounds(layers, lower, upper, {})
+    for point in sample(rng, lower, upper, 3):
+        values = real_values(layers, point, reference, choices.get(direction))
+        for entry, row in zip(known, values, strict=True):
+            for unit, value in enumerate(row):
+                assert Fraction(entry.lower[0, unit]) <= value <= Fraction(entry.upper[0, unit])
+
+
+@settings(deadline=None, max_examples=100)
+@given(seed=seeds)
+def test_bounds_contain_the_exact_reference_and_differ_by_rounding_only(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    layers = random_layers(rng, 2, 4, int(rng.integers(0, 10)))
+    lower, upper = random_box(rng, 2, 2.0)
+    values = evaluate(layers, sample(rng, lower, upper, 100))
+    facts, _ = facts_that_hold(rng, layers, values)
+    reference = Reference(layers, lower, upper, facts)
+    size = 1e-30
+    for entry, exact in zip(all_bounds(layers, lower, upper, facts), reference.bounds, strict=True):
+        size = max(size, float(entry.scale.max()))
+        for unit, (low, high) in enumerate(exact):
+            assert Fraction(entry.lower[0, unit]) <= low
+            assert Fraction(entry.upper[0, unit]) >= high
+            assert float(low) - entry.lower[0, unit] <= 1e-9 * size
+            assert entry.upper[0, unit] - float(high) <= 1e-9 * size
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=seeds)
+def test_closing_bounds_and_their_noise_are_those_of_the_reference(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    layers = chain(rng, 2, 4, 4, 4, 1)
+    lower, upper = random_box(rng, 2, 2.0)
+    parent, reference = Parent(network_bytes(layers)), Reference(layers, lower, upper, {})
+    marks = {(6, unit): str(rng.choice(["inactive", "active"])) for unit in range(4)}
+    node = Node(7, (lower.astype(float), upper.astype(float)), states(parent, {}), states(parent, marks))
+    for margin in (0.0, 1000.0):
+        expected = {}
+        for (layer, unit), mark in marks.items():
+            bound, noise = reference.backward(5, unit, 1 if mark == "inactive" else -1)
+            low, high = reference.by_interval_rule[5][unit]
+            own = (high if mark == "inactive" else -low) + margin * float(reference.noise[5][unit])
+            expected[7, layer, unit] = min(float(own), float(bound + Fraction(margin) * noise))
+        got = {failure[:3]: failure[3] for failure in unproved(parent, [node], margin)}
+        size = 1.0 + max(abs(value) for value in expected.values())
+        for key, value in expected.items():
+            if abs(value) > 1e-6 * size:
+                assert (key in got) == (value > 0)
+            if key in got:
+                assert got[key] == pytest.approx(value, abs=1e-6 * size)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=seeds)
+def test_at_the_border_of_acceptance_eval32_is_still_inactive(seed: int) -> None:
+    """The largest bias with which a unit is accepted as inactive: no rounding of float32 makes it positive."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 12))
+    weight, lower, upper = rng.normal(size=(1, n)).astype(F32), *random_box(rng, n)
+    corners = np.where(weight > 0, upper, lower).astype(F32)
+    points = np.vstack([corners, sample(rng, lower, upper, 300)])
+
+    def network(bias: float) -> Layers:
+        return (Input(n), dense(0, weight, np.array([bias])), Relu(1, 1))
+
+    def accepted(bias: float) -> bool:
+        parent = Parent(network_bytes(network(bias)))
+        box = lower.astype(float), upper.astype(float)
+        node = Node(0, box, states(parent, {}), states(parent, {(2, 0): "inactive"}))
+        return not unproved(parent, [node], 0.0)
+
+    magnitude = float(np.abs(weight).sum() * max(np.abs(lower).max(), np.abs(upper).max())) + 1
+    low, high = F32(-3 * magnitude), F32(3 * magnitude)
+    assert accepted(low)
+    assert not accepted(high)
+    while np.nextafter(low, high) < high:
+        middle = F32((float(low) + float(high)) / 2)
+        middle = np.nextafter(low, high) if middle in (low, high) else middle
+        low, high = (middle, high) if accepted(middle) else (low, middle)
+    values = evaluate(network(float(low)), points)[1]
+    assert values.max() <= 0
+    assert values.max() >= -8 * (n + 2) * 2.0**-24 * magnitude  # and the checker gives little away
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=seeds)
+def test_bounds_do_not_depend_on_how_nodes_are_batched(seed: int) -> None:
+    """A node's bounds are the same alone and among others, up to the order of summation."""
+    rng = np.random.default_rng(seed)
+    layers = chain(rng, 3, 9, 9, 9, 2)
+    parent = Parent(network_bytes(layers))
+    nodes = []
+    for position in range(12):
+        lower, upper = random_box(rng, 3)
+        marks = {(int(rng.choice([2, 4, 6])), int(unit)): str(rng.choice(["inactive", "active"])) for unit in range(9)}
+        nodes.append(Node(position, (lower.astype(float), upper.astype(float)), states(parent, {}), states(parent, marks)))
+    together = {failure[:3]: failure[3] for failure in unproved(parent, nodes, 0.0)}
+    alone = {failure[:3]: failure[3] for node in nodes for failure in unproved(parent, [node], 0.0)}
+    assert together == pytest.approx(alone, rel=1e-6, abs=1e-9)
+
+
+def extreme(bias: float, weight: float) -> Any:
+    return (Input(1), dense(0, np.array([[weight]]), np.array([bias])), Relu(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("bias", "weight", "accepted"),
+    [
+        (0.0, 0.0, False),  # r > 0 even here: flushed subnormals
+        (-(2.0**-120), 0.0, True),
+        (-(2.0**-149), 2.0**-149, False),
+        (-(2.0**127), 2.0**125, False),  # outside of the range in which §4 excludes overflow
+        (-(2.0**125), 2.0**120, True),
+    ],
+)
+def test_tiny_and_huge_numbers(bias: float, weight: float, accepted: bool) -> None:
+    parent = Parent(network_bytes(extreme(bias, weight)))
+    node = Node(0, (np.array([-1.0]), np.array([1.0])), states(parent, {}), states(parent, {(2, 0): "inactive"}))
+    assert (not unproved(parent, [node], 0.0)) == accepted

@@ -1,0 +1,71 @@
+"""Families for the tests: random networks of all layer kinds, cut into cells, each cell with another member."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dispatcher.interpret import eval32
+from dispatcher.layers import Concat, Input, Layers, Relu, dense
+from dispatcher.plan import Family, Member, member_layers
+from dispatcher.route import Router
+from dispatcher.vectors import border_points, corner_points, random_points
+from tests.dispatcher.bundle_samples import make_family
+from tests.dispatcher.member_samples import member_of
+from tests.dispatcher.network_samples import random_network
+
+DIGEST = "0123456789abcdef" * 4
+
+
+def random_member(parent: Layers, rng: np.random.Generator) -> Member:
+    """A member without a random half of the ReLU units. It need not equal the parent anywhere: it is well formed."""
+    relus = [
+        (place, unit) for place, layer in enumerate(parent) if isinstance(layer, Relu) for unit in range(layer.width)
+    ]
+    return member_of(parent, {relu for relu in relus if rng.random() < 0.5})
+
+
+def random_family(seed: int, cells: int = 5) -> Family:
+    """A random network over ``[-1, 1]^n``, each cell of which is served by a random member."""
+    rng = np.random.default_rng(seed)
+    parent = random_network(seed, length=16)
+    return make_family(parent, cells, lambda _: random_member(parent, rng))
+
+
+def family_with_prefixes() -> Family:
+    """A family in which a Dense layer with a ReLU behind it begins with terms that are constant and not zero.
+
+    Units 0 and 1 of the Concat are the ReLUs of constants, as the layer before them is removed; units 2 to 4 are not.
+    """
+    rng = np.random.default_rng(0)
+    parent = (
+        Input(3),
+        dense(0, rng.normal(size=(4, 3))),
+        Relu(1, 4),
+        dense(2, rng.normal(size=(2, 4)), np.array([0.3, 0.7])),
+        Relu(3, 2),
+        dense(0, rng.normal(size=(3, 3))),
+        Relu(5, 3),
+        Concat((4, 6), 5),
+        dense(7, rng.normal(size=(9, 5)), rng.normal(size=9)),
+        Relu(8, 9),
+        dense(9, rng.normal(size=(2, 9)), rng.normal(size=2)),
+    )
+    removed = {(2, unit) for unit in range(4)}
+    return make_family(parent, 3, lambda cell: member_of(parent, removed | {(9, cell)}))
+
+
+def hard_points(family: Family, rng: np.random.Generator, count: int = 200) -> np.ndarray:
+    """Random points, corners, and points on and one ulp beside every threshold: float32 ``[n, n_in]``."""
+    borders = list(border_points(family, 10, rng))
+    return np.concatenate([random_points(family, count, rng), corner_points(family, 32, rng), *borders])
+
+
+def expected(family: Family, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cell of every point and its member's `eval32`."""
+    cells = Router(family.tree)(points)
+    outputs = np.empty((len(points), family.parent[-1].width), np.float32)
+    for cell in np.unique(cells):
+        rows = cells == cell
+        layers = member_layers(family.parent, family.members[family.cells[cell]])
+        outputs[rows] = eval32(layers, points[rows])
+    return cells, outputs

@@ -1,0 +1,112 @@
+"""What a user's build may ask of a package: no warnings, C++, two packages in one program, names of their own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import numpy as np
+import pytest
+
+from dispatcher.emit_c99 import emit_c99
+from dispatcher.emit_c99.package import package_files, write_package
+from dispatcher.emit_c99.tables import build_tables
+from tests.dispatcher.bundle_samples import make_family
+from tests.dispatcher.network_samples import chain
+from tests.emit_c99.families import DIGEST, expected, family_with_prefixes, hard_points, random_family
+from tests.emit_c99.host import HERE, NO_FMA, Compiler, bits, build_runner, run_points, sources
+
+PEDANTIC = ("-Wdouble-promotion", "-Wcast-qual", "-Wundef", "-Wwrite-strings", "-Wmissing-declarations", "-Wvla")
+
+
+@pytest.fixture
+def package(tmp_path):
+    emit_c99(family_with_prefixes(), DIGEST, tmp_path / "net", "net")
+    return tmp_path / "net"
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O3"])
+def test_no_warnings(level, each_compiler, package):
+    for source in sources(package):
+        done = each_compiler(level, *PEDANTIC, "-Wstrict-prototypes", NO_FMA, "-c", source, "-o", package / "object")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_warnings_as_cpp(each_compiler, package):
+    for source in sources(package):
+        done = each_compiler("-x", "c++", *PEDANTIC, NO_FMA, "-c", source, "-o", package / "object", standard="c++17")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_called_from_cpp(compiler, package):
+    objects = []
+    for source in sources(package):
+        objects.append(package / f"{source.stem}.o")
+        assert compiler(NO_FMA, "-c", source, "-o", objects[-1]).returncode == 0
+    runner = package / "runner.cpp"
+    runner.write_text((HERE / "runner.c").read_text())
+    done = compiler(f"-I{package}", "-c", runner, "-o", package / "main.o", standard="c++17")
+    assert done.returncode == 0, done.stderr
+    program = compiler.build(package / "program", package / "main.o", *objects)
+    family = family_with_prefixes()
+    points = hard_points(family, np.random.default_rng(0))
+    assert (bits(run_points(program, points, 2).outputs) == bits(expected(family, points)[1])).all()
+
+
+def test_every_symbol_begins_with_the_prefix(compiler, package):
+    for source in sources(package):
+        assert compiler("-O0", NO_FMA, "-c", source, "-o", package / "object").returncode == 0
+        listing = subprocess.run(["nm", package / "object"], capture_output=True, text=True, check=True).stdout
+        names = [line.split()[-1] for line in listing.splitlines()]
+        assert names
+        assert [name for name in names if not name.startswith("net_")] == []
+
+
+def test_every_macro_begins_with_the_prefix_in_capitals(package):
+    for path in package.glob("*.[ch]"):
+        macros = re.findall(r"^#define (\w+)", path.read_text(), re.MULTILINE)
+        assert [name for name in macros if not name.startswith("NET_")] == []
+        assert "netslicer" not in path.read_text().lower()
+
+
+def test_two_packages_in_one_program(compiler, tmp_path):
+    first, second = make_family(chain([2, 5, 1], seed=1), 3), make_family(chain([2, 9, 1], seed=2), 4)
+    for family, prefix in ((first, "net"), (second, "other")):
+        emit_c99(family, DIGEST, tmp_path / prefix, prefix)
+    files = [path for prefix in ("net", "other") for path in (f"-I{tmp_path / prefix}", *sources(tmp_path / prefix))]
+    program = compiler.build(tmp_path / "both", NO_FMA, HERE / "two_packages.c", *files)
+    points = hard_points(first, np.random.default_rng(0), 50)
+    done = subprocess.run([program], input=points.tobytes(), capture_output=True, check=True)
+    got = np.frombuffer(done.stdout, np.float32).reshape(-1, 2)
+    assert (bits(got[:, :1]) == bits(expected(first, points)[1])).all()
+    assert (bits(got[:, 1:]) == bits(expected(second, points)[1])).all()
+
+
+def test_numbers_in_several_data_files(compiler, tmp_path):
+    family = make_family(chain([3, 8, 8, 8, 8, 8, 2], seed=4), 3)
+    tables = build_tables(family, least_bits=4)
+    assert len(tables.chunks) > 2
+    write_package(package_files(tables, "net", DIGEST, DIGEST), tmp_path / "net")
+    assert len(sources(tmp_path / "net")) == 1 + len(tables.chunks)
+    points = hard_points(family, np.random.default_rng(0))
+    answers = run_points(build_runner(compiler, tmp_path / "net"), points, 2)
+    assert (bits(answers.outputs) == bits(expected(family, points)[1])).all()
+
+
+@pytest.mark.parametrize("seed", [2, 5])
+def test_address_and_undefined_behaviour_sanitizers_find_nothing(seed, compiler, tmp_path):
+    flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    _require_sanitizers(compiler, tmp_path, flags)
+    family = random_family(seed)
+    emit_c99(family, DIGEST, tmp_path / "net", "net")
+    rng = np.random.default_rng(0)
+    wild = rng.integers(0, 1 << 32, (2000, family.parent[0].width), np.uint32).view(np.float32)
+    points = np.concatenate([hard_points(family, rng), wild])
+    run_points(build_runner(compiler, tmp_path / "net", *flags), points, family.parent[-1].width)
+
+
+def _require_sanitizers(compiler: Compiler, directory, flags) -> None:
+    (directory / "empty.c").write_text("int main(void) { return 0; }\n")
+    program = directory / "empty"
+    if compiler(*flags, directory / "empty.c", "-o", program).returncode or compiler.run(program)[0]:
+        pytest.skip("this compiler has no address and undefined-behaviour sanitizers")

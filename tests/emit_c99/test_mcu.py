@@ -1,0 +1,67 @@
+"""On emulated microcontrollers, with and without a floating-point unit, the package returns the bits of `eval32`."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dispatcher.emit_c99 import emit_c99, table_sizes
+from dispatcher.literal import c99_text
+from dispatcher.plan import Family
+from tests.emit_c99.boards import Board
+from tests.emit_c99.families import DIGEST, expected, family_with_prefixes, hard_points, random_family
+from tests.emit_c99.host import HERE, NO_FMA, bits, sources
+from tests.emit_c99.tables_in import table_bytes
+
+pytestmark = pytest.mark.mcu
+
+
+@pytest.mark.parametrize("level", ["-Os", "-O2"])
+@pytest.mark.parametrize(
+    "family", [random_family(3), random_family(6), family_with_prefixes()], ids=["3", "6", "prefixes"]
+)
+def test_same_bits(family, level, board, tmp_path):
+    points = hard_points(family, np.random.default_rng(0), 50)
+    program = build(board, family, points, tmp_path, level, NO_FMA)
+    code, words = board.run(program)
+    answers = np.array(words, np.uint32).reshape(len(points), 2 + family.parent[-1].width)
+    cells, outputs = expected(family, points)
+    assert code == 0
+    assert (answers[:, 0] == 0).all()
+    assert (answers[:, 1] == cells).all()
+    assert (bits(answers[:, 2:].view(np.float32)) == bits(outputs)).all()
+
+
+def test_nan_and_numbers_outside_the_domain(board, tmp_path):
+    family = family_with_prefixes()
+    points = np.array([[0, 0, 1.5], [0, -1.5, 0]], np.float32)
+    _, words = board.run(build(board, family, points, tmp_path, "-Os", NO_FMA))
+    assert words[:2] == words[4:6] == [2**32 - 3, 2**32 - 3]
+
+
+def test_sizes_on_a_32_bit_target(board, tmp_path):
+    family = random_family(6)
+    emit_c99(family, DIGEST, tmp_path / "net", "net")
+    objects = []
+    for source in sources(tmp_path / "net"):
+        objects.append(tmp_path / f"{source.stem}.o")
+        command = ["arm-none-eabi-gcc", *board.flags, "-std=c99", "-Os", "-c", source, "-o", objects[-1]]
+        subprocess.run(command, check=True)
+    measured = table_bytes("arm-none-eabi-nm", *objects)
+    sizes = table_sizes(family)
+    assert measured == replace(sizes, ram=measured.ram)
+    assert measured.flash == sizes.flash
+
+
+def build(board: Board, family: Family, points: np.ndarray, directory, *flags: str):
+    """The program that prints a family's answers for points."""
+    emit_c99(family, DIGEST, directory / "net", "net")
+    rows = "".join(f"    {{{', '.join(map(c99_text, row))}}},\n" for row in points.tolist())
+    (directory / "vectors.h").write_text(
+        f"#define VECTORS {len(points)}\nstatic const float vectors[VECTORS][NET_INPUTS] = {{\n{rows}}};\n"
+    )
+    files = (f"-I{directory / 'net'}", f"-I{directory}", HERE / "mcu" / "vectors.c", *sources(directory / "net"))
+    return board.build(directory / "vectors.elf", *flags, *files)

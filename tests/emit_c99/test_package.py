@@ -1,0 +1,131 @@
+"""A package appears complete or not at all, under names that a compiler accepts, and its text is what it should be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dispatcher.emit_c99
+from dispatcher.emit_c99 import emit_c99, emit_parent_c99
+from dispatcher.emit_c99.package import write_package
+from dispatcher.errors import UnusableInput
+from dispatcher.layers import Elementwise, Gather, Input, Relu, dense, freeze
+from dispatcher.plan import Family, Leaf, Split, whole_member
+from tests.dispatcher.bundle_samples import make_family
+from tests.dispatcher.member_samples import member_of
+from tests.dispatcher.network_samples import chain
+from tests.emit_c99.families import DIGEST
+
+GOLDEN = Path(__file__).parent / "golden"
+TEMPLATES = Path(dispatcher.emit_c99.__file__).parent
+FAMILY = make_family(chain([2, 3, 1]), 2)
+
+
+def tiny_family() -> Family:
+    """Two inputs, two cells; the first cell does without the first of two ReLUs."""
+    parent = (
+        Input(2, "in"),
+        Elementwise(0, "div", freeze(np.array([2, -4]), np.float32)),
+        dense(1, [[1, 0.1], [-0.5, 2]], [0.25, -1]),
+        Relu(2, 2),
+        Gather(3, freeze(np.array([1, 0]), np.int64)),
+        dense(4, [[3, -1]], [1 / 3]),
+    )
+    lower, upper = (freeze(np.array(corner), np.float32) for corner in ([-1, 0], [1, 2]))
+    tree = (Split(0, 0.1015625, 1, 2), Leaf(0), Leaf(1))
+    return Family("bitwise", parent, lower, upper, tree, (member_of(parent, {(3, 0)}), whole_member(parent)), (0, 1))
+
+
+@pytest.mark.parametrize("name", ["tiny.h", "tiny_data.h", "tiny_data.c", "README.md"])
+def test_golden_text(name, tmp_path):
+    """Every line of the expected files was checked by hand; a change of the format shows here."""
+    emit_c99(tiny_family(), DIGEST, tmp_path / "tiny", "tiny")
+    assert (tmp_path / "tiny" / name).read_text() == (GOLDEN / name).read_text()
+
+
+def test_the_code_is_the_templates_whatever_the_family(tmp_path):
+    emit_c99(tiny_family(), DIGEST, tmp_path / "one", "netslicer")
+    emit_parent_c99(FAMILY.parent, FAMILY.lower, FAMILY.upper, tmp_path / "two", "netslicer")
+    template, kernels = ((TEMPLATES / name).read_text() for name in ("netslicer.c", "kernels.c"))
+    for package in ("one", "two"):
+        text = (tmp_path / package / "netslicer.c").read_text()
+        banner, code = text.split("*/\n", 1)
+        assert "declared evaluation order, contraction off" in banner
+        assert code == template.replace('#include "kernels.c"\n', kernels)
+
+
+def test_every_file_says_where_it_comes_from(tmp_path):
+    for path in emit_c99(FAMILY, DIGEST, tmp_path / "net"):
+        assert DIGEST in path.read_text()
+    for path in emit_parent_c99(FAMILY.parent, FAMILY.lower, FAMILY.upper, tmp_path / "parent"):
+        assert "parent alone, sha256" in path.read_text().replace("`", "").replace("The parent", "parent")
+
+
+def test_the_same_family_gives_the_same_bytes(tmp_path):
+    first, second = (emit_c99(tiny_family(), DIGEST, tmp_path / name) for name in ("a", "b"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_returned_paths_are_the_files_of_the_directory(tmp_path):
+    paths = emit_c99(FAMILY, DIGEST, tmp_path / "new" / "net")
+    assert sorted(paths) == sorted((tmp_path / "new" / "net").iterdir())
+    assert {path.name for path in paths} == {"net.h", "net_data.h", "net.c", "net_data.c", "README.md"}
+
+
+@pytest.mark.parametrize("prefix", ["a", "Net2", "net_", "a" * 40, "integer", "NET"])
+def test_prefixes(prefix, tmp_path, compiler):
+    paths = emit_c99(FAMILY, DIGEST, tmp_path / "net", prefix)
+    for path in paths:
+        if path.suffix == ".c":
+            assert compiler("-fsyntax-only", path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "2net", "_net", "my-net", "my net", "int", "restrict", "class", "nét", "net\n", "a" * 41, "../net"]
+)
+def test_prefixes_that_are_no_identifier(prefix, tmp_path):
+    with pytest.raises(UnusableInput, match="prefix: expected a C identifier"):
+        emit_c99(FAMILY, DIGEST, tmp_path / "net", prefix)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("digest", ["", "12ab", DIGEST.upper(), DIGEST[:-2] + "*/"])
+def test_digests_that_are_none(digest, tmp_path):
+    with pytest.raises(UnusableInput, match="64 hex digits"):
+        emit_c99(FAMILY, digest, tmp_path / "net")
+
+
+def test_an_empty_directory_is_filled(tmp_path):
+    (tmp_path / "net").mkdir()
+    assert all(path.is_file() for path in emit_c99(FAMILY, DIGEST, tmp_path / "net"))
+
+
+def test_a_directory_with_files_is_left_alone(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    with pytest.raises(UnusableInput, match="or an empty one"):
+        emit_c99(FAMILY, DIGEST, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_a_file_is_left_alone(tmp_path):
+    (tmp_path / "net").write_text("mine")
+    with pytest.raises(UnusableInput, match="or an empty one"):
+        emit_c99(FAMILY, DIGEST, tmp_path / "net")
+    with pytest.raises(UnusableInput, match="cannot write"):
+        emit_c99(FAMILY, DIGEST, tmp_path / "net" / "below")
+    assert (tmp_path / "net").read_text() == "mine"
+
+
+def test_nothing_is_left_if_writing_fails(tmp_path):
+    with pytest.raises(UnusableInput, match="cannot write"):
+        write_package({"net.h": "text", "no/such/directory": "text"}, tmp_path / "net")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
+def test_others_may_read_the_package(tmp_path):
+    emit_c99(FAMILY, DIGEST, tmp_path / "net")
+    assert (tmp_path / "net").stat().st_mode & 0o777 == 0o755

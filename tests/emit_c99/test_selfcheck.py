@@ -1,0 +1,62 @@
+"""`selfcheck` tells the declared arithmetic from every other that compilers and floating-point units offer."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from dispatcher.emit_c99 import emit_c99
+from tests.dispatcher.bundle_samples import make_family
+from tests.dispatcher.network_samples import chain
+from tests.emit_c99.families import DIGEST
+from tests.emit_c99.host import HERE, NO_FMA, sources
+
+FINE, WRONG = 0, 1
+
+
+@pytest.fixture
+def package(tmp_path) -> Path:
+    emit_c99(make_family(chain([2, 3, 1])), DIGEST, tmp_path / "net", "net")
+    return tmp_path / "net"
+
+
+@pytest.mark.parametrize("level", ["-O0", "-Os", "-O3", "-O2 -flto"])
+def test_the_declared_arithmetic(level, compiler, package):
+    program = _build(compiler, package, *level.split(), NO_FMA)
+    assert compiler.run(program, "nearest")[0] == FINE
+
+
+@pytest.mark.parametrize("mode", ["upward", "downward", "towards-zero"])
+def test_other_rounding_modes(mode, compiler, package):
+    assert compiler.run(_build(compiler, package, NO_FMA), mode)[0] == WRONG
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="sets a mode of x86 processors")
+@pytest.mark.parametrize("mode", ["flush-to-zero", "denormals-are-zero"])
+def test_subnormal_numbers_taken_for_zero(mode, compiler, package):
+    assert compiler.run(_build(compiler, package, NO_FMA), mode)[0] == WRONG
+
+
+@pytest.mark.parametrize("level", ["-Os", "-O2", "-O3", "-O2 -flto"])
+def test_contraction(level, compiler, package):
+    processor = Path("/proc/cpuinfo")
+    if not processor.is_file() or "fma" not in processor.read_text().split():
+        pytest.skip("this machine says of no fused multiply-add (-mfma)")
+    program = _build(compiler, package, *level.split(), "-mfma", "-ffp-contract=fast")
+    assert compiler.run(program, "nearest")[0] == WRONG
+
+
+@pytest.mark.mcu
+def test_contraction_on_a_microcontroller(board_with_fpu, package):
+    """GCC contracts on the Cortex-M4F unless told otherwise."""
+    for contract, code in (("fast", 1), ("off", 0)):
+        files = (f"-I{package}", HERE / "mcu" / "selfcheck.c", *sources(package))
+        program = board_with_fpu.build(package / "selfcheck", "-O2", f"-ffp-contract={contract}", *files)
+        assert board_with_fpu.run(program) == (code, [])
+
+
+def _build(compiler, package: Path, *flags: str) -> Path:
+    files = (f"-I{package}", HERE / "selfcheck.c", *sources(package))
+    return compiler.build(package / "selfcheck", *flags, *files, "-lm")

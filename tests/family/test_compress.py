@@ -1,0 +1,185 @@
+"""`compress` writes complete, deterministic, accepted bundles whose family returns the parent's bits."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dispatcher
+import slicer
+from dispatcher.errors import UnusableInput
+from dispatcher.interpret import eval32
+from dispatcher.vectors import border_points, corner_points, random_points
+from slicer.family.bundle import staging
+from tests.onnx_files import write_onnx
+from tests.random_networks import chain
+
+OPTIONS = slicer.Options(cells=5, effort=60, jobs=2)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    network = chain(np.random.default_rng(11), [3, 16, 16, 2])
+    return write_onnx(tmp_path_factory.mktemp("model") / "net.onnx", network)
+
+
+@pytest.fixture(scope="module")
+def bundle(model, tmp_path_factory) -> slicer.Bundle:
+    return slicer.compress(model, "0:1", tmp_path_factory.mktemp("out") / "bundle", OPTIONS)
+
+
+def test_the_audit_accepts_and_something_was_removed(bundle):
+    result = slicer.audit(bundle.path)
+    assert result.accepted, result.rejections
+    assert result.count("removed") > 0
+    assert len(result.cells) == 5
+
+
+def test_the_family_returns_the_parent_s_bits(bundle, model):
+    rng = np.random.default_rng(0)
+    family = bundle.family
+    points = np.concatenate([
+        random_points(family, 5000, rng), corner_points(family, 64, rng), *border_points(family, 200, rng)
+    ])  # fmt: skip
+    loaded = dispatcher.load(bundle.path)
+    expected = eval32(slicer.read_network(model).layers, points)
+    np.testing.assert_array_equal(loaded.predict(points), expected)
+    assert set(loaded.route(points)) == set(range(5))
+
+
+def test_any_number_of_jobs_gives_the_same_digest(bundle, model, tmp_path):
+    for jobs in (1, 3):
+        options = slicer.Options(cells=5, effort=60, jobs=jobs)
+        assert slicer.compress(model, "0:1", tmp_path / f"jobs{jobs}", options).digest == bundle.digest
+
+
+def test_the_seed_and_the_effort_are_recorded(bundle):
+    manifest = json.loads((bundle.path / "manifest.json").read_bytes())
+    assert manifest["options"] == {"cells": 5, "effort": 60, "seed": 0, "time-limit": "none"}
+    assert manifest["truncated"] is False
+    assert manifest["source"] == "parent.onnx"
+
+
+def test_more_effort_never_removes_less(bundle, model, tmp_path):
+    removed = {}
+    for effort in (1, 20):
+        result = slicer.compress(model, "0:1", tmp_path / str(effort), slicer.Options(cells=2, effort=effort, jobs=2))
+        removed[effort] = sum(count.removed for count in result.counts)
+        assert all(count.boxes <= effort for count in result.counts)
+    assert removed[20] >= removed[1] > 0
+
+
+def test_a_time_limit_is_a_recorded_safety_stop(model, tmp_path):
+    options = slicer.Options(cells=4, effort=10_000, time_limit=1e-6, jobs=2)
+    result = slicer.compress(model, "0:1", tmp_path / "late", options)
+    assert result.truncated
+    assert json.loads((result.path / "manifest.json").read_bytes())["truncated"] is True
+    assert slicer.audit(result.path).accepted
+
+
+def test_an_existing_destination_is_left_alone(model, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("precious")
+    with pytest.raises(UnusableInput, match="expected a directory that does not exist yet"):
+        slicer.compress(model, "0:1", tmp_path / "mine", OPTIONS)
+    assert (tmp_path / "mine" / "file").read_text() == "precious"
+
+
+def test_a_failure_inside_leaves_nothing_behind(tmp_path):
+    def fail() -> None:
+        with staging(tmp_path / "bundle") as stage:
+            stage.add("family/parent.json", b"{}\n")
+            raise RuntimeError("disk on fire")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def _start(model: Path, out: Path) -> subprocess.Popen:
+    code = "import sys; from slicer.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["compress", str(model), "--domain=0:1", "--cells", "500", "--effort", "3000", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path.cwd()
+    )
+    deadline = time.time() + 60
+    while not list(out.parent.glob(".bundle.partial-*/certificates/*")):
+        assert time.time() < deadline, "no certificate appeared"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    return process
+
+
+@pytest.fixture(scope="module")
+def large_model(tmp_path_factory) -> Path:
+    network = chain(np.random.default_rng(2), [5, 40, 40, 40, 3])
+    return write_onnx(tmp_path_factory.mktemp("large") / "net.onnx", network)
+
+
+def test_a_killed_run_leaves_no_bundle_that_a_reader_accepts(large_model, tmp_path):
+    process = _start(large_model, tmp_path / "bundle")
+    children = _children(process.pid)
+    process.kill()
+    process.wait(10)
+    for pipe in (process.stdout, process.stderr):
+        pipe.close()
+    _assert_all_end(children)
+    assert not (tmp_path / "bundle").exists()
+    for staged in tmp_path.iterdir():
+        assert not (staged / "manifest.json").exists()
+        with pytest.raises(UnusableInput):
+            dispatcher.load(staged)
+        with pytest.raises(slicer.UnusableBundleFile):
+            slicer.audit(staged)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_terminated_run_cleans_up_and_leaves_no_worker(large_model, tmp_path, number):
+    process = _start(large_model, tmp_path / "bundle")
+    children = _children(process.pid)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert output == b""
+    assert b"interrupted; nothing was written" in errors
+    assert b"Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+    _assert_all_end(children)
+
+
+def _assert_all_end(processes: list[int]) -> None:
+    """No process is left after a few seconds."""
+    assert processes
+    deadline = time.time() + 15
+    while any(_alive(process) for process in processes):
+        assert time.time() < deadline, "workers are left"
+        time.sleep(0.1)
+
+
+def _children(parent: int) -> list[int]:
+    """Process ids whose parent is the given one."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(entry.name))
+    return found
+
+
+def _alive(process: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
