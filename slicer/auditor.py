@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dispatcher.encode import read_json
 from dispatcher.errors import UnusableInput
 from dispatcher.files import PARENT_FILE
+from dispatcher.manifest import MANIFEST_FILE, read_manifest
 from slicer.certificate.rigorous import audit_directory
 from slicer.certificate.verdict import AuditResult, Rejected
-from slicer.family.bundle import MANIFEST_FILE
 from slicer.readers import read_network_bytes
 
 
@@ -42,7 +41,7 @@ def audit(
 
 def _source_problem(bundle: Path) -> Rejected | None:
     """Why the source model is not the parent; None if reading it gives ``family/parent.json`` byte for byte."""
-    source = read_json((bundle / MANIFEST_FILE).read_bytes(), MANIFEST_FILE).text("source")
+    source = read_manifest((bundle / MANIFEST_FILE).read_bytes()).source
     try:
         network = read_network_bytes((bundle / source).read_bytes(), source)
     except (OSError, UnusableInput) as error:

@@ -11,8 +11,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
-from dispatcher.emit_c99 import emit_c99, table_sizes
 
+from dispatcher.emit_c99 import emit_c99, table_sizes
 from dispatcher.errors import UnusableInput
 from dispatcher.host import build_comparison, compare, host_compiler
 from dispatcher.interpret import eval32

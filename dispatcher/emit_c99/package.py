@@ -1,8 +1,8 @@
 """The files of a C package, from templates and tables, and how they get to disk: all of them or none.
 
-The templates are C files with ``netslicer`` for the prefix. Emitting replaces ``netslicer_`` (and ``netslicer.`` in file
-names) by the prefix, ``NETSLICER_`` by the prefix in capitals, and the places marked with ``@`` by what differs between
-families.
+The templates are C files with ``netslicer`` for the prefix. Emitting replaces ``netslicer_`` (and ``netslicer.`` in
+file names) by the prefix, ``NETSLICER_`` by the prefix in capitals, and the places marked with ``@`` by what differs
+between families.
 """
 
 from __future__ import annotations

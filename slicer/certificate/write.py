@@ -15,11 +15,6 @@ from slicer.search.tree import ProofTree, TreeNode
 CERTIFICATE_FORMAT = "netslicer-certificate/1"
 
 
-def certificate_file(cell: int) -> str:
-    """Path of a cell's certificate in the bundle."""
-    return f"certificates/{cell:06d}.json"
-
-
 def certificate_bytes(
     cell: int,
     box: Box,

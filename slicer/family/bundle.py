@@ -17,11 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dispatcher.encode import canonical_json, digest
+from dispatcher.encode import digest
 from dispatcher.errors import UnusableInput
-
-MANIFEST_FORMAT = "netslicer-bundle/1"
-MANIFEST_FILE = "manifest.json"
+from dispatcher.manifest import MANIFEST_FILE, FileEntry, Manifest, manifest_bytes
 
 
 class Staging:
@@ -30,11 +28,11 @@ class Staging:
     def __init__(self, directory: Path, destination: Path) -> None:
         self.directory = directory
         self.destination = destination
-        self._files: dict[str, dict[str, object]] = {}
+        self._files: dict[str, FileEntry] = {}
 
     def add(self, path: str, content: bytes) -> None:
         """Write one file; adding the same path again with the same content does nothing."""
-        entry: dict[str, object] = {"path": path, "sha256": digest(content), "size": len(content)}
+        entry = FileEntry.of(content)
         if path in self._files:
             assert self._files[path] == entry, path  # content-addressed files cannot differ
             return
@@ -45,17 +43,7 @@ class Staging:
 
     def finish(self, *, mode: str, source: str, options: Mapping[str, object], truncated: bool) -> str:
         """Write the manifest and move the bundle to its destination; returns the bundle's digest."""
-        manifest = canonical_json(
-            {
-                "format": MANIFEST_FORMAT,
-                "mode": mode,
-                "source": source,
-                "options": dict(options),
-                "tools": tool_versions(),
-                "truncated": truncated,
-                "files": [self._files[path] for path in sorted(self._files)],
-            }
-        )
+        manifest = manifest_bytes(Manifest(mode, source, options, tool_versions(), truncated, self._files))
         (self.directory / MANIFEST_FILE).write_bytes(manifest)
         _sync(self.directory)
         self.directory.rename(self.destination)

@@ -10,11 +10,11 @@ from pathlib import Path
 from dispatcher.encode import canonical_json, digest
 from dispatcher.errors import UnusableInput
 from dispatcher.files import family_files, member_file, read_member
+from dispatcher.load import certificate_file
 from dispatcher.plan import Family
 from slicer.box import Box
 from slicer.certificate.rigorous import Checker
 from slicer.certificate.verdict import Rejected
-from slicer.certificate.write import certificate_file
 from slicer.family.bundle import Staging, staging
 from slicer.family.cell import CellCounts
 from slicer.family.pipeline import run_cells

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from functools import cache
 from types import FrameType
 
-from joblib import Parallel, delayed, parallel_config
-from joblib.externals.loky import get_reusable_executor
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 
 from slicer.box import Box
 from slicer.family.cell import CellResult, cell_worker
@@ -37,9 +37,26 @@ def run_cells(
         Clock time (`time.time`) after which search stops and cells keep what is proved so far; None for no limit.
     """
     task = _Task(parent, effort, seed, deadline, os.getpid())
-    with _stop_workers_on_exit(), parallel_config(backend="loky", inner_max_num_threads=1):
-        tasks = (delayed(task)(cell, box) for cell, box in enumerate(boxes))
-        yield from Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(tasks)
+    with _stop_workers_on_exit():
+        if effective_n_jobs(jobs) == 1:
+            yield from _one_worker(task, boxes)
+            return
+        with parallel_config(backend="loky", inner_max_num_threads=1):
+            tasks = (delayed(task)(cell, box) for cell, box in enumerate(boxes))
+            yield from Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(tasks)
+
+
+def _one_worker(task: _Task, boxes: list[Box]) -> Iterator[tuple[int, CellResult]]:
+    """A single worker process: `Parallel` would work in this process, whose BLAS may use several threads."""
+    executor = ProcessPoolExecutor(max_workers=1, env=dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield from executor.map(task, range(len(boxes)), boxes)
+    finally:
+        executor.shutdown(kill_workers=True)
+
+
+# What the BLAS libraries that numpy comes with read at start; joblib sets the same for its own workers.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
 class _Task:

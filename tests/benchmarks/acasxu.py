@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from dispatcher.emit_c99 import emit_c99, table_sizes
 
 import slicer
+from dispatcher.emit_c99 import emit_c99, table_sizes
 from dispatcher.host import build_comparison, compare, host_compiler
 from dispatcher.interpret import evaluate_all
 from dispatcher.layers import Dense, Layers

@@ -1,8 +1,8 @@
 """A network small enough to prove by hand, with a certificate that needs splits, facts and both kinds of closings.
 
-On [−1, 1]²: relu layer 2 over a = −2 + x₀ + x₁/4 (inactive), p = x₀ + x₁, q = x₀ − x₁, c = 3 + x₁ (active); relu layer 4
-over f = relu(p) + relu(q) − 5/2 and e = relu(c) − 1 (active). f is at most −½, but one box does not show it: the lines
-over p and q give 3 − 5/2. With x₁ cut at 0 and ±½ they give less than zero.
+On [−1, 1]²: relu layer 2 over a = −2 + x₀ + x₁/4 (inactive), p = x₀ + x₁, q = x₀ − x₁, c = 3 + x₁ (active); relu layer
+4 over f = relu(p) + relu(q) − 5/2 and e = relu(c) − 1 (active). f is at most −½, but one box does not show it: the
+lines over p and q give 3 − 5/2. With x₁ cut at 0 and ±½ they give less than zero.
 """
 
 from __future__ import annotations

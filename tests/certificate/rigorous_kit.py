@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from typing import Any
 
@@ -58,7 +59,7 @@ def _layer(kind: str, rng: np.random.Generator, layers: list[Any], source: int, 
 def chain(rng: np.random.Generator, *widths: int, scale: float = 1.0) -> Layers:
     """Dense layers with relus between: ``chain(rng, 2, 5, 5, 1)``."""
     layers: list[Any] = [Input(widths[0])]
-    for index, (n_in, n_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         if index:
             layers.append(Relu(len(layers) - 1, n_in))
         weight = rng.normal(size=(n_out, n_in)) * scale

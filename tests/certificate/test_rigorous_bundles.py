@@ -140,7 +140,8 @@ BUNDLE_LIES: dict[str, tuple[Callable[[Files], object], str, str]] = {
         "manifest.json",
         "certificates/000003",
     ),
-    "a file of no kind": (lambda f: f.update({"notes.txt": b"hello"}), "manifest.json", "notes.txt"),
+    "a file of no kind": (lambda f: f.update({"family/notes": b"hello"}), "manifest.json", "family/notes"),
+    "a second model": (lambda f: f.update({"parent.nnet": b"hello"}), "manifest.json", "parent.nnet"),
     "no parent": (lambda f: f.pop("family/parent.json"), "family/parent.json", "expected this file"),
     "no family": (lambda f: f.pop(FAMILY), FAMILY, "expected this file"),
     "a member under another name": (rename_member, "family/members/", "named by its sha256"),
@@ -171,6 +172,12 @@ BUNDLE_LIES: dict[str, tuple[Callable[[Files], object], str, str]] = {
     "an axis that is not there": (family("tree", 0, "axis", 2), FAMILY, "expected an integer from 0 to 1"),
     "an overflow": (huge_bias, "family/parent.json: layers[3]: unit 0", "no overflow"),
 }
+
+
+def test_further_files_are_allowed_but_their_digests_count() -> None:
+    files = written(example_bundle() | {"check.py": b"print('hello')", "search.json": b"{}"})
+    assert audit_bundle(files).accepted
+    assert "sha256" in rejected(audit_bundle(files | {"search.json": b"[]"})).why
 
 
 def rejected(result: AuditResult) -> Rejected:
@@ -217,7 +224,9 @@ MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
         {"files": sorted([*listing(), {"path": "manifest.json", "sha256": "0", "size": 0}], key=lambda e: e["path"])},
         "exactly the files listed",
     ),
-    "a path with a backslash": ({"files": [{"path": "a\\b", "sha256": "0", "size": 0}]}, "expected a path of ASCII"),
+    "a path with a backslash": ({"files": [{"path": "a\\b", "sha256": "0", "size": 0}]}, "expected a relative path"),
+    "a path out of the bundle": ({"files": [{"path": "../b", "sha256": "0", "size": 0}]}, "expected a relative path"),
+    "an absolute path": ({"files": [{"path": "/b", "sha256": "0", "size": 0}]}, "expected a relative path"),
     "an entry with a key more": ({"files": [listing()[0] | {"mode": 7}]}, "expected an object with the keys"),
     "a size one less": ({"files": [listing()[0] | {"size": listing()[0]["size"] - 1}, *listing()[1:]]}, "bytes as in"),
     "a size as a text": ({"files": [listing()[0] | {"size": "1"}, *listing()[1:]]}, "expected an integer"),

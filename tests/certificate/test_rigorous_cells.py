@@ -145,7 +145,10 @@ LIES: dict[str, tuple[Mutation, str]] = {
     # what is not so
     "a fact asserted at the root": (put("tree", 0, "inactive", [[2, [0, 1]]]), "unit 1 of relu layer 2, got a bound"),
     "an active unit closed inactive": (put("tree", 0, "inactive", [[2, [0, 3]]]), "neither this node"),
-    "an inactive unit closed active": (put("tree", 0, {**example.tree()[0], "active": [[2, [0]]]}), "neither this node"),
+    "an inactive unit closed active": (
+        put("tree", 0, {**example.tree()[0], "active": [[2, [0]]]}),
+        "neither this node",
+    ),
     "a threshold moved too far": (put("tree", 4, "threshold", (0.125).hex()), "unit 0 of relu layer 4, got a bound"),
     "a closing moved to the root": (put("tree", 0, "inactive", [[2, [0]], [4, [0]]]), "nor an ancestor closes"),
     "splits along the wrong input": (put("tree", 1, {"axis": 0, "threshold": (0.0).hex()}), "unit 0 of relu layer 4"),
@@ -169,7 +172,10 @@ def test_lies_are_rejected_with_their_reason(name: str) -> None:
 SPELLINGS: dict[str, tuple[bytes, bytes]] = {
     "white space": (b'"cell":0', b'"cell": 0'),
     "a key that stands twice": (b'"cell":0', b'"cell":0,"cell":0'),
-    "keys out of order": (b'"cell":0,"format":"netslicer-certificate/1"', b'"format":"netslicer-certificate/1","cell":0'),
+    "keys out of order": (
+        b'"cell":0,"format":"netslicer-certificate/1"',
+        b'"format":"netslicer-certificate/1","cell":0',
+    ),
     "no newline at the end": (b"]}\n", b"]}"),
     "two newlines": (b"]}\n", b"]}\n\n"),
     "a floating-point literal": (b'"cell":0', b'"cell":0.0'),
@@ -223,7 +229,12 @@ def test_all_failures_of_a_cell_are_listed() -> None:
 
 def test_facts_that_contradict_each_other_prove_nothing() -> None:
     """x ≤ 0 and x ≥ 0 cannot both be closed; the node below is refused even if its bounds are an empty interval."""
-    layers = (Input(1), dense(0, np.array([[1], [1], [1]]), np.array([0, 0.5, -0.5])), Relu(1, 3), dense(2, np.ones((1, 3))))
+    layers = (
+        Input(1),
+        dense(0, np.array([[1], [1], [1]]), np.array([0, 0.5, -0.5])),
+        Relu(1, 3),
+        dense(2, np.ones((1, 3))),
+    )
     checker = Checker(network_bytes(layers))
     box = np.array([-1], F32), np.array([1], F32)
     tree = [{"inactive": [[2, [1]]], "active": [[2, [2]]], "axis": 0, "threshold": (0.75).hex()}]
@@ -244,7 +255,12 @@ def document_blocks() -> list[str]:
 def test_the_worked_example_of_the_document() -> None:
     """The document's certificate and member, with the digests that it leaves out, are accepted as they stand."""
     certificate_text, member_text = document_blocks()
-    layers = (Input(2), dense(0, np.array([[1, 0.25]]), np.array([-2])), Relu(1, 1), dense(2, np.array([[0.5]]), np.array([3])))
+    layers = (
+        Input(2),
+        dense(0, np.array([[1, 0.25]]), np.array([-2])),
+        Relu(1, 1),
+        dense(2, np.array([[0.5]]), np.array([3])),
+    )
     checker = Checker(network_bytes(layers))
     member = member_text.replace("…", checker.parent.digest).encode() + b"\n"
     content = certificate_text.replace('"member":"…"', f'"member":"{sha(member)}"')

@@ -172,7 +172,9 @@ def test_bounds_do_not_depend_on_how_nodes_are_batched(seed: int) -> None:
     for position in range(12):
         lower, upper = random_box(rng, 3)
         marks = {(int(rng.choice([2, 4, 6])), int(unit)): str(rng.choice(["inactive", "active"])) for unit in range(9)}
-        nodes.append(Node(position, (lower.astype(float), upper.astype(float)), states(parent, {}), states(parent, marks)))
+        nodes.append(
+            Node(position, (lower.astype(float), upper.astype(float)), states(parent, {}), states(parent, marks))
+        )
     together = {failure[:3]: failure[3] for failure in unproved(parent, nodes, 0.0)}
     alone = {failure[:3]: failure[3] for node in nodes for failure in unproved(parent, [node], 0.0)}
     assert together == pytest.approx(alone, rel=1e-6, abs=1e-9)

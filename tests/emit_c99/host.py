@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 HERE = Path(__file__).parent
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror")
@@ -42,6 +43,14 @@ class Compiler:
         """Exit code and standard output of a program."""
         done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
         return done.returncode, done.stdout
+
+
+def require(compiler: Compiler, directory: Path, what: str, *flags: str, standard: str = "c99") -> None:
+    """Skip the test visibly if this compiler cannot build and run an empty program with the flags."""
+    source, program = directory / "empty.c", directory / "empty"
+    source.write_text("int main(void) { return 0; }\n")
+    if compiler(*flags, source, "-o", program, standard=standard).returncode or compiler.run(program)[0]:
+        pytest.skip(f"{compiler.path} offers no {what} on this machine")
 
 
 def sources(package: Path) -> list[Path]:

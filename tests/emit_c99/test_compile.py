@@ -14,7 +14,7 @@ from dispatcher.emit_c99.tables import build_tables
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.network_samples import chain
 from tests.emit_c99.families import DIGEST, expected, family_with_prefixes, hard_points, random_family
-from tests.emit_c99.host import HERE, NO_FMA, Compiler, bits, build_runner, run_points, sources
+from tests.emit_c99.host import HERE, NO_FMA, bits, build_runner, require, run_points, sources
 
 PEDANTIC = ("-Wdouble-promotion", "-Wcast-qual", "-Wundef", "-Wwrite-strings", "-Wmissing-declarations", "-Wvla")
 
@@ -32,13 +32,15 @@ def test_no_warnings(level, each_compiler, package):
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_no_warnings_as_cpp(each_compiler, package):
+def test_no_warnings_as_cpp(each_compiler, package, tmp_path):
+    require(each_compiler, tmp_path, "C++", "-x", "c++", standard="c++17")
     for source in sources(package):
         done = each_compiler("-x", "c++", *PEDANTIC, NO_FMA, "-c", source, "-o", package / "object", standard="c++17")
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_called_from_cpp(compiler, package):
+def test_called_from_cpp(compiler, package, tmp_path):
+    require(compiler, tmp_path, "C++", "-x", "c++", standard="c++17")
     objects = []
     for source in sources(package):
         objects.append(package / f"{source.stem}.o")
@@ -96,17 +98,10 @@ def test_numbers_in_several_data_files(compiler, tmp_path):
 @pytest.mark.parametrize("seed", [2, 5])
 def test_address_and_undefined_behaviour_sanitizers_find_nothing(seed, compiler, tmp_path):
     flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    _require_sanitizers(compiler, tmp_path, flags)
+    require(compiler, tmp_path, "sanitizers for addresses and undefined behaviour", *flags)
     family = random_family(seed)
     emit_c99(family, DIGEST, tmp_path / "net", "net")
     rng = np.random.default_rng(0)
     wild = rng.integers(0, 1 << 32, (2000, family.parent[0].width), np.uint32).view(np.float32)
     points = np.concatenate([hard_points(family, rng), wild])
     run_points(build_runner(compiler, tmp_path / "net", *flags), points, family.parent[-1].width)
-
-
-def _require_sanitizers(compiler: Compiler, directory, flags) -> None:
-    (directory / "empty.c").write_text("int main(void) { return 0; }\n")
-    program = directory / "empty"
-    if compiler(*flags, directory / "empty.c", "-o", program).returncode or compiler.run(program)[0]:
-        pytest.skip("this compiler has no address and undefined-behaviour sanitizers")

@@ -179,7 +179,8 @@ class _Bundle:
             entry = form.record(value, where, ("path", "sha256", "size"))
             size = form.integer(entry["size"], where, MAX_SIZE)
             path = form.text(entry["path"], where)
-            expect(_PATH.fullmatch(path), where, "expected a path of ASCII letters, digits and _ . / -")
+            good = _PATH.fullmatch(path) and not {"", ".", ".."} & set(path.split("/"))
+            expect(good, where, "expected a relative path of ASCII letters, digits and _ . - with no . or .. in it")
             self.listed[path] = form.text(entry["sha256"], where), size
         expect([*self.listed] == sorted(self.listed), MANIFEST, "expected files by increasing path")
         expect(len(self.listed) == len(fields["files"]), MANIFEST, "expected every file once")

@@ -20,7 +20,8 @@ from slicer.certificate.rigorous.proof import ACTIVE, INACTIVE, Node, States
 
 Mask = NDArray[np.bool_]
 Failure = tuple[int, int, int, float]
-NUMBERS = 1 << 14  # in one coefficient array: 128 KiB, so that a few of them stay in the cache
+NUMBERS = 1 << 15  # in one coefficient array: 256 KiB, so that a few of them stay in the cache,
+ROWS = 128  # but at least this many rows, so that a part of a wide weight matrix is not copied for a few
 OVERFLOW = 2 / T
 _Arrays = TypeVar("_Arrays", Interval, Lines)
 
@@ -91,7 +92,7 @@ class Verification:
         sides = np.where(facts, np.minimum(sides, 0), sides)
         needed = (sides[:, :width] > 0) & (sides[:, width:] > 0) & (self.deepest[:count, None] > position)
         kinds = {self.parent.layers[reader].kind for reader in self.parent.readers[position]}
-        needless = closings[:, :width]   # nobody reads the lower bound of an inactive unit
+        needless = closings[:, :width] & (kinds == {"relu"})  # nobody reads the lower bound of an inactive unit
         wanted = np.hstack([needed, needed & ~needless]) | (closings & ~(proved <= 0))
         bound, noise = self._backward(position, entry, wanted)
         sides, proved = np.minimum(sides, bound), np.minimum(proved, bound + self.margin * noise)
@@ -121,16 +122,17 @@ def _marked(marks: States, places: list[slice]) -> Mask:
 
 
 def _chunks(wanted: Mask, width: int) -> Iterator[tuple[Indices, Indices]]:
-    """Nodes ``[b]`` and sides ``[b, r]`` that cover the wanted ones, about ``NUMBERS`` coefficients at a time.
+    """Nodes ``[b]`` and sides ``[b, r]`` that cover the wanted ones, some rows of coefficients at a time.
 
     Nodes with similarly many wanted sides come together; the shorter rows are filled up with sides nobody asked for.
     """
+    limit = max(ROWS, NUMBERS // width)
     number, rows = wanted.sum(axis=1), np.argsort(~wanted, axis=1, kind="stable")
     order, start, end = np.argsort(-number, kind="stable"), 0, int(np.count_nonzero(number))
     while start < end:
         most = int(number[order[start]])
-        boxes = order[start : min(end, start + max(1, NUMBERS // (most * width)))]
-        step = max(1, NUMBERS // (len(boxes) * width))
+        boxes = order[start : min(end, start + max(1, limit // most))]
+        step = max(1, limit // len(boxes))
         for first in range(0, most, step):
             yield boxes, rows[boxes, first : min(most, first + step)]
         start += len(boxes)
