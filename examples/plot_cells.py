@@ -45,7 +45,8 @@ def draw(family: Family, axes: list[int], at: np.ndarray, labels: list[str], tit
     for position, lower, upper in walk(family.tree, family.lower, family.upper):
         node = family.tree[position]
         others = np.delete(np.arange(len(at)), axes)
-        if isinstance(node, Leaf) and ((at >= lower) & (at <= upper))[others].all():
+        inside = ((at > lower) | (lower == family.lower)) & (at <= upper)  # ties go low
+        if isinstance(node, Leaf) and inside[others].all():
             x, y = axes
             rectangles.append(Rectangle((lower[x], lower[y]), upper[x] - lower[x], upper[y] - lower[y]))
             values.append(100 * work[family.cells[node.cell]] / parent)

@@ -161,7 +161,11 @@ def read_json(data: bytes, where: str) -> Json:
         value = json.loads(data.decode("ascii"), parse_float=_refuse, parse_constant=_refuse, parse_int=_integer)
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         reject(where, f"expected JSON: {str(error)[:200]}")
-    require(canonical(value) == data, where, "expected canonical JSON (sorted unique keys, no spaces, one newline at the end)")
+    require(
+        canonical(value) == data,
+        where,
+        "expected canonical JSON (sorted unique keys, no spaces, one newline at the end)",
+    )
     return value
 
 
@@ -194,7 +198,11 @@ def items(value: Json, where: str) -> list[Json]:
 
 def integer(value: Json, where: str, low: int, high: int) -> int:
     """An integer in [low, high]; true and false are none."""
-    require(type(value) is int and low <= value <= high, where, f"expected an integer from {low} to {high}, got {value!r:.60}")
+    require(
+        type(value) is int and low <= value <= high,
+        where,
+        f"expected an integer from {low} to {high}, got {value!r:.60}",
+    )
     result: int = value
     return result
 
@@ -237,7 +245,11 @@ def number(value: Json, where: str) -> float:
 
 def vector(value: Json, where: str, length: int | None = None) -> tuple[float, ...]:
     """Finite float32 numbers of eight hexadecimal digits each, in one text."""
-    require(isinstance(value, str) and re.fullmatch("(?:[0-9a-f]{8})*", value) is not None, where, "expected hex digits, eight per number")
+    require(
+        isinstance(value, str) and re.fullmatch("(?:[0-9a-f]{8})*", value) is not None,
+        where,
+        "expected hex digits, eight per number",
+    )
     count = len(value) // 8
     require(length is None or count == length, where, f"expected {length} numbers, got {count}")
     result = struct.unpack(f">{count}f", bytes.fromhex(value))
@@ -510,7 +522,9 @@ def network_parts(layers: Sequence[Layer]) -> tuple[list[Part], list[list[int]]]
             continue
         read = [names[source] for source in layer.sources]
         rows = _rows(layer, read) if layer.kind in ("dense", "elementwise", "add") else []
-        parts.append(Part(place, count, layer.width, read[0] if layer.kind == "relu" else (), rows, layer.kind == "dense"))
+        parts.append(
+            Part(place, count, layer.width, read[0] if layer.kind == "relu" else (), rows, layer.kind == "dense")
+        )
         names.append(list(range(count, count + layer.width)))
         count += layer.width
     return parts, names
@@ -520,7 +534,9 @@ def _rows(layer: Layer, read: list[list[int]]) -> list[Row]:
     """The affine units of a layer whose source layers are the given units."""
     if layer.kind == "dense":
         n = len(read[0])
-        return [_dense_row(read[0], weights, bias, n) for weights, bias in zip(layer.weight, layer.constant, strict=True)]
+        return [
+            _dense_row(read[0], weights, bias, n) for weights, bias in zip(layer.weight, layer.constant, strict=True)
+        ]
     u, one = (1, 2**24), 1 << Q
     if layer.kind == "add":
         return [Row(pair, (1, 1), 1, 0, u, 3 * one, 0) for pair in zip(*read, strict=True)]
@@ -547,14 +563,22 @@ def domain_magnitudes(parts: Sequence[Part], domain: Box, where: str) -> list[in
     """H of every unit on the domain by the interval rule, in units of 2^-149; rejects a possible overflow (§4)."""
     limit = 1 << (TINY + Q)
     lows, highs = ([in_quanta(x) for x in corner] for corner in domain)
-    require(all(abs(x) <= limit for x in lows + highs), "family/family.json domain", "expected corners of at most 2^126 in magnitude")
+    require(
+        all(abs(x) <= limit for x in lows + highs),
+        "family/family.json domain",
+        "expected corners of at most 2^126 in magnitude",
+    )
     for part in parts[1:]:
         for source in part.sources:
             lows.append(max(lows[source], 0))
             highs.append(max(highs[source], 0))
         for unit, row in enumerate(part.rows):
             low, high, load, tiny = _unit_interval(row, lows, highs)
-            require(load <= limit, f"{where} layer {part.layer} unit {unit}", "expected sums of at most 2^126 in magnitude on the domain")
+            require(
+                load <= limit,
+                f"{where} layer {part.layer} unit {unit}",
+                "expected sums of at most 2^126 in magnitude on the domain",
+            )
             noise = load * row.gamma[0] // row.gamma[1] + (tiny >> TINY) + 2
             lows.append(low - noise)
             highs.append(high + noise)
@@ -706,7 +730,10 @@ class Affine:
 
     def __init__(self, part: Part, scaled: Scaled, bits: int) -> None:
         self.units, self.bits = range(part.first, part.first + part.width), bits
-        self.rows = [list(zip(row.sources, scaled.weights[unit], strict=True)) for unit, row in zip(self.units, part.rows, strict=True)]
+        self.rows = [
+            list(zip(row.sources, scaled.weights[unit], strict=True))
+            for unit, row in zip(self.units, part.rows, strict=True)
+        ]
         self.bias = [scaled.bias[unit] for unit in self.units]
         self.tiny = [scaled.tiny[unit] for unit in self.units]
         self.gamma = -(-(part.rows[0].gamma[0] << bits) // part.rows[0].gamma[1])
@@ -760,7 +787,11 @@ class Dense:
         spread = sum(map(mul, absolute, [high - low for low, high in zip(lows, highs, strict=True)]))
         rounding, halving = layout(slot, F, count), layout(slot, F + 1, count)
         extra = (sum(magnitudes) >> F) + 1
-        load = (sum(map(mul, absolute, magnitudes)) >> F & rounding.mask) + self.packed_abs_bias + (extra + 2) * rounding.ones
+        load = (
+            (sum(map(mul, absolute, magnitudes)) >> F & rounding.mask)
+            + self.packed_abs_bias
+            + (extra + 2) * rounding.ones
+        )
         noise = (load * self.gamma >> F & rounding.mask) + self.packed_tiny + (extra + 2) * rounding.ones
         above = ((middle + spread + halving.bias) >> (F + 1) & halving.mask) - halving.half + halving.ones
         below = ((middle - spread + halving.bias) >> (F + 1) & halving.mask) - halving.half
@@ -806,7 +837,9 @@ class Scaled:
         self.weights: dict[int, list[int]] = {}
         self.bias: dict[int, int] = {}
         self.tiny: dict[int, int] = {}
-        self._paths: list[int] = []  # at least the sum over all paths to a unit of the product of abs(weight), rounded up
+        self._paths: list[
+            int
+        ] = []  # at least the sum over all paths to a unit of the product of abs(weight), rounded up
         self._reach: list[int] = []  # at least every |c| and every |interval| of a unit, in units of 2^-F
         for part in parts:
             for k in range(part.width):
@@ -821,7 +854,11 @@ class Scaled:
                     self._reach.append(2 << bits)
         wide = max(max(self._paths).bit_length(), max(self._reach).bit_length() - bits)
         self.slot = -(-(2 * bits + wide + 4) // 8) * 8
-        require(self.slot <= MAX_SLOT, "family/parent.json", "the magnitudes of its weights differ too much for this checker")
+        require(
+            self.slot <= MAX_SLOT,
+            "family/parent.json",
+            "the magnitudes of its weights differ too much for this checker",
+        )
 
     def _like(self, source: int, magnitude: int, bits: int) -> None:
         """A relu unit has its source's scale; its line adds an offset of at most the magnitude."""
@@ -831,7 +868,9 @@ class Scaled:
 
     def _affine(self, unit: int, row: Row, magnitudes: Sequence[int], bits: int) -> None:
         """Scale a unit by the smaller of its magnitude and the root of the sum of squares of its terms."""
-        terms = [math.ldexp(w / row.denominator, self.exponent[v]) for w, v in zip(row.weights, row.sources, strict=True)]
+        terms = [
+            math.ldexp(w / row.denominator, self.exponent[v]) for w, v in zip(row.weights, row.sources, strict=True)
+        ]
         size = math.frexp(math.hypot(math.ldexp(row.bias, -Q), *terms))[1]
         exponent = max(min(size, _exponent(magnitudes[unit])), -Q)
         shift = bits - exponent
@@ -919,7 +958,10 @@ class Fixed:
         """The input's bounds."""
         for unit, (low, high) in enumerate(zip(*box, strict=True)):
             shift = self.bits - self.exponent[unit] - Q
-            bounds.low[unit], bounds.high[unit] = _scaled(in_quanta(low), 1, shift), -_scaled(-in_quanta(high), 1, shift)
+            bounds.low[unit], bounds.high[unit] = (
+                _scaled(in_quanta(low), 1, shift),
+                -_scaled(-in_quanta(high), 1, shift),
+            )
 
     def _tighten(self, bounds: Bounds, place: int, uppers: list[int], lowers: list[int]) -> None:
         """Tighten the upper and the lower bounds of some units of a block by the backward rule."""
@@ -990,45 +1032,520 @@ class Step(NamedTuple):
     claims: list[Closing]
 
 
-@dataclass(slots=True)
-class _Split:
-    """An open split on the way to the current node."""
+class Split(NamedTuple):
+    """An open split on the way to the current node; ``facts`` counts those known to both children."""
 
     axis: int
     lower: float
     upper: float
     threshold: float
     facts: int
-    high: bool = False
+    in_high: bool
 
 
-class ProofTree:
-    """A certificate's tree, walked in preorder without recursion; checks its form and the coverage of removed units."""
+class Path:
+    """Where a walk of a proof tree in preorder stands: box, facts, open splits, and removed units not closed yet."""
 
-    def __init__(self, nodes: list[Json], layers: Sequence[Layer], names: Sequence[Sequence[int]], where: str) -> None:
-        self.nodes, self.layers, self.names, self.where = nodes, layers, names, where
+    def __init__(self, box: Box, removed: UnitLists) -> None:
+        self.lower, self.upper = list(box[0]), list(box[1])
+        self.removed, self.missing = frozenset(removed), set(removed)
+        self.facts: list[Closing] = []
+        self.closed: set[tuple[int, int]] = set()
+        self.splits: list[Split] = []
 
-    def steps(self, box: Box, removed: Iterable[tuple[int, int]]) -> Iterator[Step]:
-        """The nodes that claim something."""
-        lower, upper = list(box[0]), list(box[1])
-        missing, closed = set(removed), set[tuple[int, int]]()
-        facts: list[Closing] = []
-        splits: list[_Split] = []
-        done = False
-        for k, node in enumerate(self.nodes):
-            where = f"{self.where} tree[{k}]"
-            require(not done, where, "expected no node after the last leaf")
-            record(node, where, (), ("inactive", "active", "axis", "threshold"))
-            claims = self._claims(node, where, closed)
-            if claims:
-                yield Step(k, (tuple(lower), tuple(upper)), facts, claims)
-            facts.extend(claims)
-            missing.difference_update((c.layer, c.unit) for c in claims if c.sign < 0)
-            if "axis" in node or "threshold" in node:
-                split = self._split(node, where, lower, upper, len(facts))
-                splits.append(split)
-                upper[split.axis] = split.threshold
-                continue
-            require(not missing, where, f"removed unit {min(missing, default=None)} is not closed inactive on the way to this leaf")
-            done = self._leave(splits, lower, upper, facts, closed, missing, removed)
-        require(done, f"{self.where} tree", "expected further nodes: a split lacks children")
+    def close(self, claims: list[Closing], where: str) -> None:
+        """Turn the current node's claims into facts."""
+        for claim in claims:
+            key = (claim.layer, claim.unit)
+            require(
+                key not in self.closed, where, f"relu layer {claim.layer} unit {claim.unit} is closed twice on one path"
+            )
+            self.closed.add(key)
+            self.facts.append(claim)
+            if claim.sign < 0:
+                self.missing.discard(key)
+
+    def cut(self, axis: int, threshold: float) -> None:
+        """Go to the low child."""
+        self.splits.append(Split(axis, self.lower[axis], self.upper[axis], threshold, len(self.facts), in_high=False))
+        self.upper[axis] = threshold
+
+    def leave_leaf(self, where: str) -> bool:
+        """Go to the next high child; False if there is none."""
+        require(
+            not self.missing,
+            where,
+            f"removed unit {min(self.missing, default=None)} (relu layer, unit) is not closed on this path",
+        )
+        while self.splits and self.splits[-1].in_high:
+            split = self.splits.pop()
+            self.lower[split.axis] = split.lower
+        if not self.splits:
+            return False
+        split = self.splits[-1]
+        self.splits[-1] = split._replace(in_high=True)
+        self.lower[split.axis], self.upper[split.axis] = split.threshold, split.upper
+        for fact in self.facts[split.facts :]:
+            key = (fact.layer, fact.unit)
+            self.closed.discard(key)
+            if key in self.removed:
+                self.missing.add(key)
+        del self.facts[split.facts :]
+        return True
+
+
+def proof_steps(
+    nodes: list[Json],
+    box: Box,
+    removed: UnitLists,
+    network: tuple[Sequence[Layer], Sequence[Sequence[int]]],
+    where: str,
+) -> Iterator[Step]:
+    """Walk a proof tree without recursion; yield the nodes that claim something, check the form and the coverage of all."""
+    path, open_end = Path(box, removed), True
+    for k, node in enumerate(nodes):
+        place = f"{where} tree[{k}]"
+        require(open_end, place, "expected no node after the last leaf")
+        record(node, place, (), ("inactive", "active", "axis", "threshold"))
+        claims = _claims(node, place, network)
+        if claims:
+            yield Step(k, (tuple(path.lower), tuple(path.upper)), list(path.facts), claims)
+        path.close(claims, place)
+        if "axis" in node or "threshold" in node:
+            record(node, place, ("axis", "threshold"), ("inactive", "active"))
+            axis = integer(node["axis"], f"{place} axis", 0, len(path.lower) - 1)
+            threshold = number(node["threshold"], f"{place} threshold")
+            low, high = path.lower[axis], path.upper[axis]
+            require(low <= threshold <= high, place, f"expected a threshold from {low} to {high}, got {threshold}")
+            path.cut(axis, threshold)
+        else:
+            open_end = path.leave_leaf(place)
+    require(not open_end, f"{where} tree", "expected further nodes: a split lacks a child")
+
+
+def _claims(
+    node: dict[str, Json], where: str, network: tuple[Sequence[Layer], Sequence[Sequence[int]]]
+) -> list[Closing]:
+    """The closings of a node, inactive ones first."""
+    layers, names = network
+    claims = []
+    for key, sign in (("inactive", -1), ("active", 1)):
+        for place, unit in unit_lists(node[key], f"{where} {key}", layers) if key in node else ():
+            claims.append(Closing(place, unit, names[layers[place].sources[0]][unit], sign))
+    return claims
+
+
+# ---------------------------------------------------------------------------------------------------- the bundle (§7)
+
+MANIFEST, PARENT, FAMILY = "manifest.json", "family/parent.json", "family/family.json"
+_MANIFEST_KEYS = ("format", "mode", "source", "options", "tools", "truncated", "files")
+
+
+def open_file(root: str, path: str) -> tuple[int, int]:
+    """Open a regular file inside the bundle without following links: (descriptor, size)."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(os.path.join(root, *path.split("/")), flags)  # noqa: PTH118 - no links are to be resolved
+    except (OSError, ValueError) as error:
+        reject(path, f"expected a readable file: {getattr(error, 'strerror', None) or error}")
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        reject(path, "expected a regular file")
+    return descriptor, status.st_size
+
+
+def read_file(root: str, path: str, limit: int) -> bytes:
+    """The content of a file of at most ``limit`` bytes."""
+    descriptor, size = open_file(root, path)
+    with os.fdopen(descriptor, "rb") as file:
+        require(size <= limit, path, f"expected at most {limit} bytes, got {size}")
+        data = file.read(limit + 1)
+    require(len(data) <= limit, path, f"expected at most {limit} bytes")
+    return data
+
+
+class Entry(NamedTuple):
+    """What the manifest says of a file."""
+
+    sha256: str
+    size: int
+
+
+def read_manifest(data: bytes) -> dict[str, Entry]:
+    """The files that the manifest lists."""
+    fields = record(read_json(data, MANIFEST), MANIFEST, _MANIFEST_KEYS)
+    equal(fields["mode"], "bitwise", f"{MANIFEST} mode")
+    require(
+        fields["source"] in ("parent.onnx", "parent.nnet"), MANIFEST, "expected the source parent.onnx or parent.nnet"
+    )
+    require(
+        isinstance(fields["options"], dict) and isinstance(fields["tools"], dict),
+        MANIFEST,
+        "expected objects: options, tools",
+    )
+    require(isinstance(fields["truncated"], bool), f"{MANIFEST} truncated", "expected true or false")
+    entries: dict[str, Entry] = {}
+    before = ""
+    for k, entry in enumerate(items(fields["files"], f"{MANIFEST} files")):
+        where = f"{MANIFEST} files[{k}]"
+        record(entry, where, ("path", "sha256", "size"))
+        path = entry["path"]
+        require(isinstance(path, str) and _is_plain(path), where, f"expected a plain relative path, got {path!r:.100}")
+        require(before < path != MANIFEST, where, f"expected increasing paths and not the manifest, got {path!r:.100}")
+        require(is_digest(entry["sha256"]), where, "expected a sha256 of 64 lower-case hex digits")
+        entries[path] = Entry(entry["sha256"], integer(entry["size"], f"{where} size", 0, MAX_FILE))
+        before = path
+    require(fields["source"] in entries, MANIFEST, f"expected the listed file {fields['source']}")
+    return entries
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path stays inside: no empty segment, no dots alone, no other separators or control characters."""
+    segments = path.split("/")
+    return path.isprintable() and not set("\\:") & set(path) and all(s not in {"", ".", ".."} for s in segments)
+
+
+def check_listing(root: str, entries: dict[str, Entry]) -> None:
+    """Reject files that are not listed, listed files that are absent, links, devices and empty directories."""
+    folders = {path[:k] for path in entries for k, letter in enumerate(path) if letter == "/"}
+    found, queue = set(), [""]
+    while queue:
+        folder = queue.pop()
+        with os.scandir(os.path.join(root, folder)) as listing:  # noqa: PTH118 - no links are to be resolved
+            for entry in listing:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                shown = repr(path)[:200]
+                if entry.is_dir(follow_symlinks=False):
+                    require(path in folders, shown, "a directory without listed files")
+                    queue.append(path)
+                else:
+                    require(
+                        entry.is_file(follow_symlinks=False), shown, "expected a regular file, got a link or a device"
+                    )
+                    require(path in entries or path == MANIFEST, shown, "a file that the manifest does not list")
+                    found.add(path)
+    absent = sorted(set(entries) - found)
+    require(not absent, repr(absent[:1])[:200], "listed in the manifest, but absent")
+
+
+def cell_boxes(tree: list[Json], domain: Box, where: str) -> list[Box]:
+    """The closed boxes of the cells, in their order; checks the routing tree (nodes in preorder, children's positions)."""
+    boxes: list[Box] = []
+    waiting: list[tuple[int | None, Box]] = [(None, domain)]  # (the position that the parent gives, box)
+    for k, node in enumerate(tree):
+        place = f"{where} tree[{k}]"
+        require(len(waiting) > 0, place, "expected no node after the last leaf")
+        position, box = waiting.pop()
+        require(position in (None, k), place, f"expected the node at its parent's position {position}")
+        if isinstance(node, dict) and "cell" in node:
+            equal(record(node, place, ("cell",))["cell"], len(boxes), f"{place} cell")
+            boxes.append(box)
+            continue
+        record(node, place, ("axis", "threshold", "low", "high"))
+        axis = integer(node["axis"], f"{place} axis", 0, len(domain[0]) - 1)
+        threshold = number(node["threshold"], f"{place} threshold")
+        lower, upper = box
+        require(
+            lower[axis] <= threshold < upper[axis], place, f"expected a threshold in [{lower[axis]}, {upper[axis]})"
+        )
+        equal(node["low"], k + 1, f"{place} low")
+        high = integer(node["high"], f"{place} high", k + 2, len(tree) - 1)
+        waiting.append((high, ((*lower[:axis], threshold, *lower[axis + 1 :]), upper)))
+        waiting.append((k + 1, (lower, (*upper[:axis], threshold, *upper[axis + 1 :]))))
+    require(not waiting, f"{where} tree", "expected further nodes: a split lacks a child")
+    return boxes
+
+
+class Bundle:
+    """A bundle whose manifest, listing, parent and family are in order; cells are checked one by one.
+
+    Raises RejectError or UnusableError.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        data = _manifest_bytes(root)
+        self.digest, self.entries = digest(data), read_manifest(data)
+        check_listing(root, self.entries)
+        content = self.read(PARENT)
+        self.parent, self.layers = digest(content), read_parent(content, PARENT)
+        self._read_family()
+        self.parts, self.names = network_parts(self.layers)
+        self.magnitudes = domain_magnitudes(self.parts, self.domain, PARENT)
+        self.fixed = lru_cache(maxsize=None)(partial(Fixed, self.parts, self.magnitudes))
+
+    def read(self, path: str) -> bytes:
+        """The content of a listed file, if it has the listed size and digest."""
+        require(path in self.entries, path, "expected this file in the bundle")
+        data = read_file(self.root, path, MAX_JSON)
+        require(
+            len(data) == self.entries[path].size, path, f"expected {self.entries[path].size} bytes, got {len(data)}"
+        )
+        require(digest(data) == self.entries[path].sha256, path, "its sha256 is not the one in the manifest")
+        return data
+
+    def _read_family(self) -> None:
+        """Domain, cells and members of ``family/family.json``; every member and certificate file belongs to a cell."""
+        keys = ("format", "mode", "parent", "domain", "tree", "members", "cells")
+        fields = record(read_json(self.read(FAMILY), FAMILY), FAMILY, keys)
+        equal(fields["format"], "netslicer-family/1", f"{FAMILY} format")
+        equal(fields["mode"], "bitwise", f"{FAMILY} mode")
+        equal(fields["parent"], self.parent, f"{FAMILY} parent")
+        self.domain = read_box(fields["domain"], f"{FAMILY} domain", self.layers[0].width)
+        self.boxes = cell_boxes(items(fields["tree"], FAMILY), self.domain, FAMILY)
+        members, cells = items(fields["members"], f"{FAMILY} members"), items(fields["cells"], f"{FAMILY} cells")
+        require(all(map(is_digest, members)), f"{FAMILY} members", "expected digests")
+        require(len(set(members)) == len(members), f"{FAMILY} members", "expected every member once")
+        require(
+            len(cells) == len(self.boxes), f"{FAMILY} cells", f"expected {len(self.boxes)} positions, got {len(cells)}"
+        )
+        used = 0
+        for cell, position in enumerate(cells):
+            integer(position, f"{FAMILY} cells[{cell}]", 0, min(used, len(members) - 1))
+            used = max(used, position + 1)
+        require(
+            used == len(members), f"{FAMILY} members", "expected every member to be used, in the order of first cells"
+        )
+        self.members: list[str] = [members[position] for position in cells]
+        expected = {f"family/members/{member}.json" for member in members} | set(
+            map(certificate_path, range(len(cells)))
+        )
+        listed = {path for path in self.entries if path.startswith(("family/members/", "certificates/"))}
+        extra, absent = sorted(listed - expected), sorted(expected - listed)
+        require(
+            not extra and not absent,
+            (extra + absent)[0] if extra or absent else "",
+            "expected just one file for each member and cell",
+        )
+
+    def check_files(self) -> None:
+        """Sizes and digests of all listed files."""
+        for path, entry in self.entries.items():
+            descriptor, size = open_file(self.root, path)
+            with os.fdopen(descriptor, "rb") as file:
+                require(size == entry.size, path, f"expected {entry.size} bytes, got {size}")
+                found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type] # FileIO and BufferedReader differ in stubs only
+            require(found == entry.sha256, path, "its sha256 is not the one in the manifest")
+
+    def check_cell(self, cell: int) -> Accepted | Rejected:
+        """The verdict on a cell: its certificate and its member."""
+        try:
+            return self._check_cell(cell)
+        except RejectError as error:
+            return error.verdict
+
+    def _check_cell(self, cell: int) -> Accepted:
+        where = certificate_path(cell)
+        keys = ("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
+        fields = record(read_json(self.read(where), where), where, keys)
+        expected = {
+            "format": "netslicer-certificate/1",
+            "mode": "bitwise",
+            "cell": cell,
+            "parent": self.parent,
+            "member": self.members[cell],
+        }
+        for key, value in expected.items():
+            equal(fields[key], value, f"{where} {key}")
+        box = read_box(fields["box"], f"{where} box", self.layers[0].width)
+        require(box == self.boxes[cell], f"{where} box", "expected the cell's box as the routing tree gives it")
+        removed = unit_lists(fields["removed"], f"{where} removed", self.layers)
+        file = f"family/members/{self.members[cell]}.json"
+        content = self.read(file)
+        require(digest(content) == self.members[cell], file, "expected its sha256 as its name")
+        require(
+            content == member_of(self.layers, self.parent, removed, where),
+            file,
+            f"expected the member that the removals of {where} give",
+        )
+        nodes, closings = items(fields["tree"], f"{where} tree"), 0
+        for step in proof_steps(nodes, box, removed, (self.layers, self.names), where):
+            self._check_step(step, where)
+            closings += len(step.claims)
+        return Accepted(len(nodes), closings, len(removed))
+
+    def _check_step(self, step: Step, where: str) -> None:
+        """Every claim of a node."""
+        facts = [(closing.source, closing.sign) for closing in step.facts]
+        claims = [(closing.source, closing.sign) for closing in step.claims]
+        for bits in BITS:
+            unproved = self.fixed(bits).unproved(step.box, facts, claims)
+            if not unproved:
+                return
+        closing, bound = step.claims[unproved[0].claim], unproved[0].bound
+        said = f"{'inactive' if closing.sign < 0 else 'active'}: relu layer {closing.layer} unit {closing.unit}"
+        side = "an upper bound of at most 0" if closing.sign < 0 else "a lower bound of at least 0"
+        reject(
+            f"{where} tree[{step.node}] {said}",
+            f"expected {side}, got {bound:.6g} ({len(unproved)} of {len(claims)} closings are not proved)",
+        )
+
+
+def certificate_path(cell: int) -> str:
+    """The file of a cell's certificate."""
+    return f"certificates/{cell:06d}.json"
+
+
+def _manifest_bytes(root: str) -> bytes:
+    """The manifest's content, if this is a bundle of the known format at all."""
+    if not os.path.isdir(root):  # noqa: PTH112 - pathlib is slower to import and adds nothing here
+        raise UnusableError(f"{root}: expected a directory")
+    try:
+        data = read_file(root, MANIFEST, MAX_JSON)
+        value = read_json(data, MANIFEST)
+    except RejectError as error:
+        raise UnusableError(f"{error.verdict.where}: {error.verdict.why}") from error
+    found = value.get("format") if isinstance(value, dict) else None
+    if found != "netslicer-bundle/1":
+        raise UnusableError(f"{MANIFEST}: expected the format netslicer-bundle/1, got {found!r:.100}")
+    return data
+
+
+# ---------------------------------------------------------------------------------------------------- all cells
+
+
+@lru_cache(maxsize=1)
+def _opened(root: str, manifest: str) -> Bundle:
+    """The bundle of this process (workers inherit it or open it again)."""
+    bundle = Bundle(root)
+    require(bundle.digest == manifest, MANIFEST, "the bundle changes while it is being checked")
+    bundle.fixed(BITS[0])
+    return bundle
+
+
+def _check(root: str, manifest: str, cell: int) -> Accepted | Rejected:
+    """One cell, in any process."""
+    try:
+        return _opened(root, manifest).check_cell(cell)
+    except RejectError as error:
+        return error.verdict
+
+
+def check_cells(bundle: Bundle, cells: Sequence[int], jobs: int) -> Iterator[Accepted | Rejected]:
+    """Verdicts in the order of the cells."""
+    work = partial(_check, bundle.root, bundle.digest)
+    if jobs == 1 or len(cells) < 2:
+        yield from map(work, cells)
+        return
+    with ProcessPoolExecutor(min(jobs, len(cells))) as pool:
+        yield from pool.map(work, cells)
+
+
+def choose_cells(spec: str, total: int, seed: int) -> list[int]:
+    """Cells of a specification: ``10%`` (a seeded sample, at least one) or ``0-9,17``."""
+    if match := re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)%", spec):
+        count = min(total, max(1, math.ceil(total * float(match[1]) / 100)))
+        return sorted(random.Random(seed).sample(range(total), count))  # noqa: S311 - reproducible, not secret
+    cells: set[int] = set()
+    for part in spec.split(","):
+        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part.strip())
+        if match is None or not int(match[1]) <= int(match[2] or match[1]) < total:
+            raise UnusableError(
+                f"--cells: expected 10% or cells from 0 to {total - 1} such as 0-9,17, got {spec!r:.60}"
+            )
+        cells.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return sorted(cells)
+
+
+def check_bundle(
+    root: str, spec: str | None, seed: int, jobs: int, progress: Callable[[int, int], None]
+) -> dict[str, Json]:
+    """Check a bundle; the report has the same keys for every outcome and does not depend on ``jobs``."""
+    report: dict[str, Json] = {
+        "format": "netslicer-check/1", "outcome": "rejected", "mode": "bitwise", "bundle": None, "parent": None,
+        "cells": 0, "checked": 0, "accepted": 0, "rejected": 0, "removed": 0, "nodes": 0, "closings": 0,
+        "statement": None, "not_covered": list(NOT_COVERED), "findings": [],
+    }  # fmt: skip
+    findings = report["findings"]
+    try:
+        report["bundle"] = digest(_manifest_bytes(root))
+        bundle = _opened(root, report["bundle"])
+        report.update(parent=bundle.parent, cells=len(bundle.boxes))
+        bundle.check_files()
+    except RejectError as error:
+        findings.append({"cell": None, "where": error.verdict.where, "why": error.verdict.why})
+        return report
+    chosen = list(range(len(bundle.boxes))) if spec is None else choose_cells(spec, len(bundle.boxes), seed)
+    for cell, verdict in zip(chosen, check_cells(bundle, chosen, jobs), strict=True):
+        report["checked"] += 1
+        if isinstance(verdict, Accepted):
+            report["accepted"] += 1
+            for key in ("nodes", "closings", "removed"):
+                report[key] += getattr(verdict, key)
+        else:
+            report["rejected"] += 1
+            findings.append({"cell": cell, "where": verdict.where, "why": verdict.why})
+        progress(report["checked"], len(chosen))
+    if not findings:
+        complete = len(chosen) == len(bundle.boxes)
+        report["outcome"], report["statement"] = ("accepted", STATEMENT) if complete else ("no objection", None)
+    return report
+
+
+# ---------------------------------------------------------------------------------------------------- command line
+
+
+def _progress(done: int, total: int) -> None:
+    """A line that rewrites itself, on terminals only."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\rcells {done}/{total}" + ("\n" if done == total else ""))
+        sys.stderr.flush()
+
+
+def _text(report: dict[str, Json]) -> str:
+    """The report for people."""
+    lines = [
+        f"bundle    {report['bundle']}",
+        f"parent    {report['parent']}",
+        f"cells     {report['cells']}: {report['accepted']} accepted, {report['rejected']} rejected, {report['cells'] - report['checked']} not checked",
+        f"removed   {report['removed']} units in all cells",
+        f"verified  {report['closings']} closings in {report['nodes']} nodes",
+    ]
+    lines += [f"finding   {finding['where']}: {finding['why']}" for finding in report["findings"][:20]]
+    lines += [
+        f"proved    {report['statement'] or 'nothing (only a check of all cells without findings proves the claim)'}"
+    ]
+    lines += [f"not covered: {text}" for text in report["not_covered"]]
+    return "\n".join([*lines, report["outcome"], ""]).encode("ascii", "backslashreplace").decode()
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Exact checker of netslicer bundles.",
+        epilog="Exit status: 0 nothing is wrong, 1 rejected, 2 nothing to check.",
+    )
+    parser.add_argument("bundle", help="the bundle's directory")
+    parser.add_argument(
+        "--cells", metavar="SPEC", help="only these cells: 10%% (a random sample) or 0-9,17; never accepts the bundle"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample (default 0)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument(
+        "--json", metavar="FILE", help="also write the report as JSON (- for standard output instead of text)"
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.jobs < 1:
+        parser.error("--jobs: expected at least 1")
+    return arguments
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check the bundle that the command line names; return the exit status."""
+    arguments = _arguments(argv)
+    try:
+        report = check_bundle(arguments.bundle, arguments.cells, arguments.seed, arguments.jobs, _progress)
+        if arguments.json not in (None, "-"):
+            with open(arguments.json, "wb") as file:  # noqa: PTH123 - one file, no pathlib needed
+                file.write(canonical(report))
+    except (UnusableError, OSError, MemoryError, BrokenProcessPool) as error:
+        sys.stderr.write(
+            f"nothing was checked: {error or type(error).__name__}\n".encode("ascii", "backslashreplace").decode()
+        )
+        return 2
+    sys.stdout.write(canonical(report).decode() if arguments.json == "-" else _text(report))
+    return 1 if report["outcome"] == "rejected" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

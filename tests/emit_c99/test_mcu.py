@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from dispatcher.emit_c99 import emit_c99, table_sizes
-from dispatcher.literal import c99_text
 from dispatcher.plan import Family
-from tests.emit_c99.boards import Board
+from dispatcher.vectors import random_points
+from tests.benchmarks.mcu import count_instructions
+from tests.dispatcher.bundle_samples import make_family
+from tests.dispatcher.network_samples import chain
+from tests.emit_c99.boards import Board, build_with_vectors
 from tests.emit_c99.families import DIGEST, expected, family_with_prefixes, hard_points, random_family
-from tests.emit_c99.host import HERE, NO_FMA, bits, sources
+from tests.emit_c99.host import NO_FMA, bits, sources
 from tests.emit_c99.tables_in import table_bytes
 
 pytestmark = pytest.mark.mcu
@@ -56,12 +59,18 @@ def test_sizes_on_a_32_bit_target(board, tmp_path):
     assert measured.flash == sizes.flash
 
 
+def test_instructions_are_counted(board_with_fpu, tmp_path):
+    """One count for one program and input, whatever the machine; a routing test costs little beside a layer."""
+    parent = chain([3, 20, 20, 2])
+    family = make_family(parent, 8)
+    points = random_points(family, 20, np.random.default_rng(0))
+    counts = [count_instructions(board_with_fpu, family, points, tmp_path / name) for name in "ab"]
+    alone = count_instructions(board_with_fpu, make_family(parent), points, tmp_path / "c")
+    assert counts[0] == counts[1]
+    assert 1000 < alone.mean < counts[0].mean < 1.2 * alone.mean
+
+
 def build(board: Board, family: Family, points: np.ndarray, directory, *flags: str):
     """The program that prints a family's answers for points."""
     emit_c99(family, DIGEST, directory / "net", "net")
-    rows = "".join(f"    {{{', '.join(map(c99_text, row))}}},\n" for row in points.tolist())
-    (directory / "vectors.h").write_text(
-        f"#define VECTORS {len(points)}\nstatic const float vectors[VECTORS][NET_INPUTS] = {{\n{rows}}};\n"
-    )
-    files = (f"-I{directory / 'net'}", f"-I{directory}", HERE / "mcu" / "vectors.c", *sources(directory / "net"))
-    return board.build(directory / "vectors.elf", *flags, *files)
+    return build_with_vectors(board, "vectors.c", points, directory, *flags)

@@ -91,6 +91,8 @@ def test_a_gather_of_neighbours_and_the_parts_of_a_concat_are_copies():
 def test_buffers_alive_at_the_same_time_do_not_overlap(seed):
     program = _random_program(seed)
     placement, lives = place(program), lifetimes(program)
+    assert lives[program.input][0] == -1
+    assert lives[program.output][1] == len(program.steps)
     for a in range(len(lives)):
         assert placement.offsets[a] + program.widths[a] <= placement.floats
         for b in range(a):

@@ -6,9 +6,9 @@ Written from CERTIFICATE.md alone. `form` and `parent` read, `member` rebuilds m
 Why the bounds are bounds
 -------------------------
 Let ε = 2^−53, W the width of the widest layer, L the number of layers, M the sum over all links (`parent.Link`) of the
-most units that read one and the same source unit, m = W + M + 5L + 16 and g = mε/(1 − mε). A sum of products in which no
-term meets more than m roundings is computed with an error of at most g times the sum of the terms' magnitudes, in any
-order and with or without FMA, as conventional matrix products are (not Strassen's). **κ = 8mε** is more than 7g.
+most units that read one and the same source unit, m = W + M + 5L + 16 and g = mε/(1 − mε). A sum of products in which
+no term meets more than m roundings is computed with an error of at most g times the sum of the terms' magnitudes, in
+any order and with or without FMA, as conventional matrix products are (not Strassen's). **κ = 8mε** is more than 7g.
 Weights, biases, constants and boxes are float32 numbers, so they are exact in float64.
 
 1. *Noise.* CERTIFICATE.md §4 asks for r = ρS + τ with S = abs(b) + Σ abs(w)·H. The code uses

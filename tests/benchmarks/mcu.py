@@ -1,0 +1,76 @@
+"""Instructions per inference on an emulated Cortex-M4F or M3: a family and its parent by the same kernels.
+
+    python -m tests.benchmarks.mcu BUNDLE --board M4F --points 1000
+
+Without a bundle: a random network 5-50x6-5 alone. Instruction counts of QEMU (`-icount shift=0`), not cycles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dispatcher.emit_c99 import emit_c99, parent_family, table_sizes
+from dispatcher.load import load_bundle
+from dispatcher.plan import Family
+from dispatcher.vectors import random_points
+from tests.dispatcher.network_samples import chain
+from tests.emit_c99.boards import BOARDS, Board, build_with_vectors
+
+LEVELS = ("-Os", "-O2", "-O3")
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """Instructions per inference over some points."""
+
+    mean: float
+    least: int
+    most: int
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print the counts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path, nargs="?")
+    parser.add_argument("--board", choices=[board.name for board in BOARDS if board.memory], default="M4F")
+    parser.add_argument("--points", type=int, default=1000)
+    options = parser.parse_args(argv)
+    board = next(board for board in BOARDS if board.name == options.board)
+    families = _families(options.bundle)
+    points = random_points(families["parent"], options.points, np.random.default_rng(0))
+    print(f"{board.name}, {len(points)} points: instructions per inference, routing included; mean (least to most)")
+    for name, family in families.items():
+        flash = f"{table_sizes(family).flash:,} bytes of tables"
+        for level in LEVELS:
+            with tempfile.TemporaryDirectory() as directory:
+                count = count_instructions(board, family, points, Path(directory) / "count", level)
+            print(f"{name} {level}: {count.mean:,.0f} ({count.least:,} to {count.most:,}), {flash}")
+
+
+def _families(bundle: Path | None) -> dict[str, Family]:
+    """What to count."""
+    if bundle is None:
+        corner = np.ones(5, np.float32)
+        return {"parent": parent_family(chain([5, *[50] * 6, 5]), -corner, corner)}
+    family = load_bundle(bundle).family
+    return {"parent": parent_family(family.parent, family.lower, family.upper), "family": family}
+
+
+def count_instructions(
+    board: Board, family: Family, points: np.ndarray, directory: Path, level: str = "-Os"
+) -> Instructions:
+    """Instructions per inference over points ``[n, n_in]``, in steps of 40; works in the directory, which is made."""
+    emit_c99(family, "0" * 64, directory / "net", "net")
+    code, counts = board.run(build_with_vectors(board, "count.c", points, directory, level, "-ffp-contract=off"))
+    assert code == 0, "every point must be within the domain"
+    return Instructions(float(np.mean(counts)), min(counts), max(counts))
+
+
+if __name__ == "__main__":
+    main()
