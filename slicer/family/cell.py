@@ -19,7 +19,7 @@ from slicer.bounds.linear import Prepared
 from slicer.bounds.reference import MARGIN
 from slicer.box import Box
 from slicer.certificate.rigorous import Checker
-from slicer.certificate.verdict import Accepted, Verdict
+from slicer.certificate.verdict import Accepted, Rejected, Verdict
 from slicer.certificate.write import certificate_bytes, unit_lists
 from slicer.network import Network
 from slicer.reduce.member import build_member
@@ -27,7 +27,7 @@ from slicer.search.cell import CellSearch, search_cell
 from slicer.search.tree import ProofTree, TreeNode
 from slicer.search.verdict import TIME, Open, Proved, Refuted
 
-# How often a cell's proof is offered to the checker, each time without the closings it refused before.
+# How often a cell's proof is offered to the checker, each time without the closings it refused with all facts.
 ATTEMPTS = 3
 _LEAF = ProofTree([TreeNode(np.zeros(0, np.int64), np.zeros(0, np.int64))])
 
@@ -49,7 +49,7 @@ class CellCounts:
     truncated:
         Whether the time limit stopped the search.
     gate:
-        ``accepted`` at the first offer; else what the checker first refused last (those closings were given up).
+        ``accepted``, or what the checker refused although all facts were given (those closings were given up).
     """
 
     cell: int
@@ -92,21 +92,37 @@ class CellWorker:
         )
 
     def _accepted(self, cell: int, box: Box, search: CellSearch | None) -> CellResult:
-        """What the checker accepts: all removals, else those without refused closings, else none."""
-        gate, tree = "accepted", search.tree if search else _LEAF
+        """The leanest proof that the checker accepts; at last the one without any removal."""
+        given_up, whole = "accepted", search.tree if search else _LEAF
         for _ in range(ATTEMPTS if search else 0):
-            removed = np.flatnonzero(tree.closed_everywhere(self.prepared.relu_units))
-            tree = tree.trim(removed)
-            certificate, member, verdict = self._checked(cell, box, removed, tree)
-            if isinstance(verdict, Accepted):
-                return CellResult(certificate, member, _counts(cell, search, removed, tree, gate))
-            gate = str(verdict)
-            offsets = self.prepared.offsets
-            tree = tree.without((node, offsets[layer] + unit) for node, layer, unit in verdict.unproved)
+            removed = np.flatnonzero(whole.closed_everywhere(self.prepared.relu_units))
+            whole = whole.trim(removed)
+            result, refusal = self._offer(cell, box, removed, whole)
+            if isinstance(refusal, Accepted):
+                return CellResult(*result[:2], _counts(cell, search, removed, result[2], given_up))
+            given_up, whole = str(refusal), whole.without(self._flat(refusal))
         nothing = np.zeros(0, np.int64)
         certificate, member, verdict = self._checked(cell, box, nothing, _LEAF)
         assert isinstance(verdict, Accepted), verdict  # a certificate without claims is always acceptable
-        return CellResult(certificate, member, _counts(cell, search, nothing, _LEAF, gate))
+        return CellResult(certificate, member, _counts(cell, search, nothing, _LEAF, given_up))
+
+    def _offer(
+        self, cell: int, box: Box, removed: NDArray[np.int64], whole: ProofTree
+    ) -> tuple[tuple[bytes, bytes, ProofTree], Verdict]:
+        """Offer a proof with no facts, with those for refused closings, with all; the last offer and its verdict."""
+        tree = whole.lean(removed)
+        certificate, member, verdict = self._checked(cell, box, removed, tree)
+        if isinstance(verdict, Rejected):
+            tree = whole.lean(removed, self._flat(verdict))
+            certificate, member, verdict = self._checked(cell, box, removed, tree)
+        if isinstance(verdict, Rejected):
+            tree = whole
+            certificate, member, verdict = self._checked(cell, box, removed, tree)
+        return (certificate, member, tree), verdict
+
+    def _flat(self, refusal: Rejected) -> list[tuple[int, int]]:
+        """The refused closings as (node, flat unit)."""
+        return [(node, self.prepared.offsets[layer] + unit) for node, layer, unit in refusal.unproved]
 
     def _checked(
         self, cell: int, box: Box, removed: NDArray[np.int64], tree: ProofTree

@@ -26,6 +26,12 @@ class TreeNode:
     children: tuple[int, int] | None = None
 
 
+def _only(node: TreeNode, removed: Units, limit: int) -> TreeNode:
+    """The node with the inactive closings of ``removed``, and any closings of units below ``limit``."""
+    inactive = node.inactive[np.isin(node.inactive, removed) | (node.inactive < limit)]
+    return replace(node, inactive=inactive, active=node.active[node.active < limit])
+
+
 @dataclass(eq=False)
 class ProofTree:
     """Nodes in creation order; node 0 is the root. Children come after their parent."""
@@ -60,6 +66,21 @@ class ProofTree:
         result = ProofTree()
         self._copy(removed, self._useful(removed), result)
         return result
+
+    def lean(self, removed: Units, tight: Iterable[tuple[int, int]] = ()) -> ProofTree:
+        """The same nodes with the closings of ``removed`` only, but for the facts that closings in ``tight`` can use.
+
+        Closings of other units help as facts below them. Few closings, (node, flat unit), need that help; the proper
+        ancestors of their nodes keep the closings of earlier units (flat numbers ascend with the layers).
+        """
+        parent = {child: index for index, node in enumerate(self.nodes) for child in node.children or ()}
+        limit: dict[int, int] = {}
+        for node, unit in tight:
+            above = parent.get(node)
+            while above is not None and limit.get(above, -1) < unit:
+                limit[above] = unit
+                above = parent.get(above)
+        return ProofTree([_only(node, removed, limit.get(i, -1)) for i, node in enumerate(self.nodes)])
 
     def without(self, closings: Iterable[tuple[int, int]]) -> ProofTree:
         """The same tree less some closings, given as (node, flat unit)."""

@@ -152,6 +152,17 @@ class TestTree:
         assert [node.active.tolist() for node in trimmed.nodes] == [[8], [], [5], [], []]
         assert np.flatnonzero(trimmed.closed_everywhere(10)).tolist() == [1, 9]
 
+    def test_a_lean_tree_keeps_facts_only_above_the_nodes_that_need_them(self):
+        tree, removed = self._tree(), np.array([1, 9])
+        assert [node.inactive.tolist() for node in tree.lean(removed).nodes] == [[9], [1], [], [1], [1]]
+        assert [node.active.tolist() for node in tree.lean(removed).nodes] == [[], [], [], [], []]
+        helped = tree.lean(removed, [(1, 9)])
+        assert [node.inactive.tolist() for node in helped.nodes] == [[9], [1], [], [1], [1]]
+        assert [node.active.tolist() for node in helped.nodes] == [[8], [], [], [], []]
+        helped = tree.lean(removed, [(4, 5)])
+        assert [node.inactive.tolist() for node in helped.nodes] == [[9], [1], [3], [1], [1]]
+        assert [node.active.tolist() for node in helped.nodes] == [[], [], [], [], []]
+
     def test_refused_closings_can_be_taken_out(self):
         tree = self._tree()
         less = tree.without([(3, 1), (0, 8)])
