@@ -43,11 +43,11 @@ def radius(prepared: Prepared, position: int, magnitudes: Sequence[Array]) -> Ar
 
 
 def _dense_radius(prepared: Prepared, position: int, magnitude: Array) -> Array:
-    """γ_{n+1}·(|b| + |W|·H) + Σ(2 + |w| + H)·t + 3t."""
+    """γ_{n+1}·(|b| + |W|·H) + Σ(3 + |w| + H)·t + 3t."""
     affine = prepared.affine[position]
     n_in = affine.weight.shape[1]
     total: Array = magnitude @ affine.absolute.T + np.abs(affine.bias)
-    flushed: Array = 2 * n_in + 3 + affine.absolute.sum(axis=1) + magnitude.sum(axis=1, keepdims=True)
+    flushed: Array = 3 * n_in + 3 + affine.absolute.sum(axis=1) + magnitude.sum(axis=1, keepdims=True)
     return gamma(n_in + 1) * total + flushed * SMALLEST_NORMAL
 
 

@@ -6,7 +6,7 @@ another format) is an error instead of a verdict: `UnusableBundleFile`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class UnusableBundleFile(ValueError):
@@ -38,11 +38,15 @@ class Accepted:
         Size of the proof: nodes of its tree, and bounds that were verified.
     removed:
         Units proved inactive on the cell and left out.
+    margin:
+        The least distance from zero of all verified bounds; None if there are none, or the checker does not say. It
+        depends on the checker's rounding, so that equality of verdicts leaves it out.
     """
 
     nodes: int = 0
     closings: int = 0
     removed: int = 0
+    margin: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +75,16 @@ Verdict = Accepted | Rejected
 
 @dataclass(frozen=True, slots=True)
 class CellOutcome:
-    """The verdict on one cell."""
+    """The verdict on one cell, and the checker's wall time for it (None if it does not say)."""
 
     cell: int
     verdict: Verdict
+    seconds: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """The outcome of an audit.
+    """What one checker found out about a bundle.
 
     Attributes
     ----------
@@ -91,12 +96,15 @@ class AuditResult:
         Number of cells of the bundle, 0 if it could not be found out.
     seconds:
         Wall time.
+    digest:
+        Sha256 of the manifest that was read, which names the bundle; empty if the checker does not say.
     """
 
     bundle: Verdict
     cells: tuple[CellOutcome, ...]
     total: int
     seconds: float
+    digest: str = ""
 
     @property
     def rejections(self) -> tuple[Rejected, ...]:

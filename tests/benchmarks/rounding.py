@@ -29,7 +29,8 @@ def rounding_record(model: Path, network: Network, domain: Box, boxes: int) -> d
     """Proved and seen distances on a domain, with a short text."""
     prepared = Prepared(network)
     scale = _output_scale(prepared, domain)
-    seen, batches = _seen(model, network, domain)
+    seen, where, batches = _seen(model, network, domain)
+    there = float(rounding_distance(prepared, where[None], where[None]).max())
     worst = float(_worst_case(prepared, domain).max())
     root = float(rounding_distance(prepared, *_corners([domain])).max())
     refined = _refined(prepared, domain, boxes)
@@ -38,6 +39,7 @@ def rounding_record(model: Path, network: Network, domain: Box, boxes: int) -> d
     record = {
         "batches": batches,
         "seen": seen,
+        "proved_there": there,
         "worst_case": worst,
         "affine_domain": root,
         "affine_refined": refined,
@@ -59,6 +61,7 @@ def _lines(record: dict) -> list[str]:
         "| distance | value |",
         "|---|---|",
         f"| seen with onnxruntime, {POINTS:,} points, batches of {', '.join(map(str, record['batches']))} | {record['seen']:.3g} |",
+        f"| proved at the input where that was seen | {record['proved_there']:.3g} |",
         f"| proved at a tested input (median, max of {POINT_BOXES:,}) | {record['at_point_median']:.3g}, {record['at_point_max']:.3g} |",
         f"| proved for every input, affine form, refined over {record['boxes']:,} boxes | {record['affine_refined']:.3g} |",
         f"| proved for every input, affine form, one box | {record['affine_domain']:.3g} |",
@@ -71,21 +74,23 @@ def _corners(boxes: list[Box]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([box.lower for box in boxes], np.float64), np.array([box.upper for box in boxes], np.float64)
 
 
-def _seen(model: Path, network: Network, domain: Box) -> tuple[float, list[int]]:
-    """Largest distance between onnxruntime and eval32 over random points, and the batch sizes that the model takes."""
+def _seen(model: Path, network: Network, domain: Box) -> tuple[float, np.ndarray, list[int]]:
+    """Largest distance between onnxruntime and eval32 over random points, its input, the batch sizes the model takes."""
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]
     points = domain.sample(POINTS, np.random.default_rng(4))
     expected = eval32(network.layers, points)
-    largest = 0.0
+    largest, where = 0.0, points[0]
     batches = [1] if isinstance(entry.shape[0], int) else list(BATCHES)
     for batch in batches:
         for start in range(0, POINTS - batch + 1, batch):
             part = points[start : start + batch]
             shape = [batch, *(size if isinstance(size, int) else 1 for size in entry.shape[1:])]
             got = session.run(None, {entry.name: part.reshape(shape)})[0].reshape(batch, -1)
-            largest = max(largest, float(np.abs(got - expected[start : start + batch]).max()))
-    return largest, batches
+            distance = np.abs(got - expected[start : start + batch]).max(axis=1)
+            if distance.max() > largest:
+                largest, where = float(distance.max()), part[distance.argmax()]
+    return largest, where.astype(np.float64), batches
 
 
 def _worst_case(prepared: Prepared, domain: Box) -> np.ndarray:

@@ -34,6 +34,8 @@ def test_the_example_is_accepted(tmp_path: Path) -> None:
     assert result.accepted
     assert (result.total, result.count("removed"), result.count("nodes"), result.count("closings")) == (3, 4, 3, 4)
     assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert result.digest == sha(files["manifest.json"])
+    assert all(outcome.seconds is not None and outcome.seconds >= 0 for outcome in result.cells)
     assert audit_bundle(files).cells == result.cells
 
 

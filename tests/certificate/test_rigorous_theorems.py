@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rigorous_kit import F32, chain, evaluate, network_bytes, random_box, random_layers, sample
 
-from dispatcher.layers import Input, Layers, Relu, dense
+from dispatcher.layers import Concat, Input, Layers, Relu, dense
 from slicer.certificate.rigorous.bounds import Interval
-from slicer.certificate.rigorous.closings import Verification, unproved
+from slicer.certificate.rigorous.closings import Failure, Verification, verify
 from slicer.certificate.rigorous.parent import Parent
 from slicer.certificate.rigorous.proof import ACTIVE, INACTIVE, Node
 
@@ -22,11 +22,15 @@ Facts = dict[tuple[int, int], str]
 seeds = st.integers(0, 2**32 - 1)
 
 
-def states(parent: Parent, marks: Facts) -> np.ndarray:
-    result = np.zeros(parent.relu_units, np.int8)
+def states(parent: Parent, marks: Facts) -> bytes:
+    result = bytearray(parent.relu_units)
     for (layer, unit), mark in marks.items():
         result[parent.offset[layer] + unit] = INACTIVE if mark == "inactive" else ACTIVE
-    return result
+    return bytes(result)
+
+
+def unproved(parent: Parent, nodes: list[Node], margin: float) -> list[Failure]:
+    return verify(parent, nodes, margin).failures()
 
 
 def all_bounds(layers: Layers, lower: np.ndarray, upper: np.ndarray, facts: Facts) -> list[Interval]:
@@ -104,29 +108,38 @@ def test_bounds_contain_the_exact_reference_and_differ_by_rounding_only(seed: in
             assert entry.upper[0, unit] - float(high) <= 1e-9 * size
 
 
-@settings(deadline=None, max_examples=40)
-@given(seed=seeds)
-def test_closing_bounds_and_their_noise_are_those_of_the_reference(seed: int) -> None:
+def wired(rng: np.random.Generator) -> Layers:
+    """Pre-activations (layer 3) that a relu and another layer read: their lower bounds matter even where inactive."""
+
+    def weight(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape)
+
+    first, second = dense(0, weight(4, 2), weight(4) / 2), dense(2, weight(4, 4), weight(4))
+    third = dense(5, weight(4, 8), weight(4))
+    return (Input(2), first, Relu(1, 4), second, Relu(3, 4), Concat((4, 3), 8), third, Relu(6, 4))
+
+
+@pytest.mark.parametrize(("simple", "margin"), [(True, 0.0), (True, 1000.0), (False, 0.0), (False, 1000.0)])
+@pytest.mark.parametrize("seed", range(40))
+def test_closing_bounds_and_their_noise_are_those_of_the_reference(seed: int, simple: bool, margin: float) -> None:
+    """Also where closings of the same node above are true, which the reference method does not make use of."""
     rng = np.random.default_rng(seed)
-    layers = chain(rng, 2, 4, 4, 4, 1)
+    layers = chain(rng, 2, 4, 4, 4, 1) if simple else wired(rng)
     lower, upper = random_box(rng, 2, 2.0)
     parent, reference = Parent(network_bytes(layers)), Reference(layers, lower, upper, {})
-    marks = {(6, unit): str(rng.choice(["inactive", "active"])) for unit in range(4)}
+    above, below, source = (4, 6, 5) if simple else (4, 7, 6)
+    marks = {(below, unit): str(rng.choice(["inactive", "active"])) for unit in range(4)}
+    marks |= {(above, unit): "inactive" for unit, (_, high) in enumerate(reference.bounds[3]) if high < -1e-3}
     node = Node(7, (lower.astype(float), upper.astype(float)), states(parent, {}), states(parent, marks))
-    for margin in (0.0, 1000.0):
-        expected = {}
-        for (layer, unit), mark in marks.items():
-            bound, noise = reference.backward(5, unit, 1 if mark == "inactive" else -1)
-            low, high = reference.by_interval_rule[5][unit]
-            own = (high if mark == "inactive" else -low) + margin * float(reference.noise[5][unit])
-            expected[7, layer, unit] = min(float(own), float(bound + Fraction(margin) * noise))
-        got = {failure[:3]: failure[3] for failure in unproved(parent, [node], margin)}
-        size = 1.0 + max(abs(value) for value in expected.values())
-        for key, value in expected.items():
-            if abs(value) > 1e-6 * size:
-                assert (key in got) == (value > 0)
-            if key in got:
-                assert got[key] == pytest.approx(value, abs=1e-6 * size)
+    run = verify(parent, [node], margin)
+    size = 1.0 + max(abs(float(end)) for ends in reference.bounds[source] for end in ends)
+    for unit in range(4):
+        inactive = marks[below, unit] == "inactive"
+        low, high = reference.by_interval_rule[source][unit]
+        own = (high if inactive else -low) + Fraction(margin) * reference.noise[source][unit]
+        bound, noise = reference.backward(source, unit, 1 if inactive else -1)
+        expected = float(own if own <= 0 else min(own, bound + Fraction(margin) * noise))
+        assert run.bounds[0, parent.offset[below] + unit] == pytest.approx(expected, abs=1e-8 * size)
 
 
 @settings(deadline=None, max_examples=60)

@@ -21,7 +21,7 @@ Weights, biases, constants and boxes are float32 numbers, so they are exact in f
    The chord is taken (1 + 32ε) too steep, more than the roundings of the chord (3ε) and of A′ = A·mean + abs(A)·half
    (9ε) can take away, and o/2 = ``lift`` is (1 + 64ε) too large, so A·o ≥ A′·(−l). For A < 0, A′ lies between
    A·(1 − 36ε) and A·(1 − 28ε), or is exactly 0: an α in [0, 1]. A·lift + abs(A)·lift·(1 + κ) is at least A·o for
-   A > 0 and at least 0 for A < 0, rounding included. Coefficients of active units are moved as they are.
+   A > 0 and at least 0 for A < 0, rounding included, as κ > 7g. Coefficients of active units are moved as they are.
 4. *Elimination.* Read computed coefficients as exact numbers; errors of the step that computed them are charged to the
    readers' r′: a coefficient of source unit j is off by g·Σ abs(A_i·w_ij) at most (product, and sum over readers),
    which moves the bound by that times H_j, in total g·Σ_i abs(A_i)·S_i. The rounding of A·b is at most g·abs(A)·S,

@@ -60,21 +60,27 @@ def audit_bundle(
     UnusableBundleFile
         If there is no manifest, or it is no JSON object of this format.
     """
-    start, outcomes, total = time.monotonic(), list[CellOutcome](), 0
-    verdict: Verdict = Accepted()
+    start, outcomes, total, digest = time.monotonic(), list[CellOutcome](), 0, ""
+    found: Verdict = Accepted()
     try:
-        bundle = _Bundle(files)
+        if MANIFEST not in files:
+            raise UnusableBundleFile(MANIFEST, "expected a bundle, which has this file")
+        manifest = files[MANIFEST]
+        digest = hashlib.sha256(manifest).hexdigest()
+        bundle = _Bundle(files, manifest)
         total = len(bundle.members)
         chosen = set(range(total)) if cells is None else set(cells)
         expect(chosen <= set(range(total)), FAMILY, f"expected the cells to check among 0 to {total - 1}")
         for cell, box in bundle.boxes():
             if cell in chosen:
-                outcomes.append(CellOutcome(cell, bundle.check(cell, box)))
+                begin = time.monotonic()
+                verdict = bundle.check(cell, box)
+                outcomes.append(CellOutcome(cell, verdict, time.monotonic() - begin))
                 if progress is not None:
                     progress(len(outcomes), len(chosen))
     except Refusal as refusal:
-        verdict = refusal.verdict
-    return AuditResult(verdict, tuple(outcomes), total, time.monotonic() - start)
+        found = refusal.verdict
+    return AuditResult(found, tuple(outcomes), total, time.monotonic() - start, digest)
 
 
 class Directory(Mapping[str, bytes]):
@@ -107,9 +113,9 @@ def _raise(error: OSError) -> NoReturn:
 class _Bundle:
     """A bundle in which everything is found right but its cells: manifest, digests, family, overflow."""
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes], manifest: bytes) -> None:
         self.files, self.listed = files, dict[str, tuple[str, int]]()
-        model = self._open(files)
+        model = self._open(manifest)
         for path in self.listed:
             self.read(path)
         self.checker = Checker(self.read(PARENT))
@@ -160,11 +166,8 @@ class _Bundle:
                 waiting.append((form.integer(node[key], f"{where}: {key}", len(self.tree)), half))
         expect(not waiting, f"{FAMILY}: tree", "expected a whole tree, got too few nodes")
 
-    def _open(self, files: Mapping[str, bytes]) -> str:
+    def _open(self, content: bytes) -> str:
         """Read the manifest; the path of the model."""
-        if MANIFEST not in files:
-            raise UnusableBundleFile(MANIFEST, "expected a bundle, which has this file")
-        content = files[MANIFEST]
         try:
             manifest = form.parse(content)
         except ValueError as error:
@@ -172,6 +175,7 @@ class _Bundle:
         if not isinstance(manifest, dict) or manifest.get("format") != "netslicer-bundle/1":
             raise UnusableBundleFile(MANIFEST, "expected an object of the format netslicer-bundle/1")
         fields = form.record(form.read(content, MANIFEST), MANIFEST, _MANIFEST_KEYS)
+        form.expect_shallow(fields, MANIFEST)
         form.fixed(fields, MANIFEST, mode="bitwise")
         expect(isinstance(fields["truncated"], bool), f"{MANIFEST}: truncated", "expected true or false")
         for index, value in enumerate(form.items(fields["files"], f"{MANIFEST}: files")):
@@ -184,7 +188,7 @@ class _Bundle:
             self.listed[path] = form.text(entry["sha256"], where), size
         expect([*self.listed] == sorted(self.listed), MANIFEST, "expected files by increasing path")
         expect(len(self.listed) == len(fields["files"]), MANIFEST, "expected every file once")
-        odd = sorted({*self.listed, MANIFEST} ^ files.keys())
+        odd = sorted({*self.listed, MANIFEST} ^ self.files.keys())
         expect(not odd and MANIFEST not in self.listed, MANIFEST, f"expected exactly the files listed, got {odd[:1]}")
         source = fields["source"]
         expect(source in MODELS, f"{MANIFEST}: source", f"expected one of {', '.join(MODELS)}")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from slicer.certificate.rigorous import form
 from slicer.certificate.rigorous.bounds import Interval, input_interval, interval
-from slicer.certificate.rigorous.closings import Failure, unproved
+from slicer.certificate.rigorous.closings import Failure, verify
 from slicer.certificate.rigorous.form import Refusal, expect
 from slicer.certificate.rigorous.member import rebuild
 from slicer.certificate.rigorous.parent import FILE, Parent, T
@@ -98,14 +98,17 @@ class Checker:
             f"{where}: removed",
             "expected another member's file to follow from it",
         )
-        flat = np.array([self.parent.offset[layer] + unit for layer, units in removed for unit in units], np.int64)
-        nodes, closings, failures = walk(self.parent, fields["tree"], box, flat, f"{where}: tree"), 0, list[Failure]()
+        flat = [self.parent.offset[layer] + unit for layer, units in removed for unit in units]
+        nodes = walk(self.parent, fields["tree"], box, flat, f"{where}: tree")
+        closings, worst, failures = 0, list[float](), list[Failure]()
         while batch := list(itertools.islice(nodes, _NODES)):
-            closings += sum(int(np.count_nonzero(node.closings)) for node in batch)
-            failures += unproved(self.parent, batch, margin)
+            closings += sum(len(node.closings) - node.closings.count(0) for node in batch)
+            run = verify(self.parent, batch, margin)
+            failures += run.failures()
+            worst.append(run.worst())
         if failures:
             return _rejected(where, sorted(failure[:3] for failure in failures), min(failures)[3])
-        return Accepted(nodes=len(fields["tree"]), closings=closings, removed=len(flat))
+        return Accepted(len(fields["tree"]), closings, len(flat), -max(worst) if worst else None)
 
 
 def certificate_path(cell: int) -> str:

@@ -6,7 +6,7 @@ closing, so that every layer is bounded for a leading part of the batch only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -16,34 +16,31 @@ from numpy.typing import NDArray
 from slicer.certificate.rigorous.bounds import Backward, Interval, Lines, Rows, input_interval, interval, lines
 from slicer.certificate.rigorous.form import Array, Indices
 from slicer.certificate.rigorous.parent import Parent, T
-from slicer.certificate.rigorous.proof import ACTIVE, INACTIVE, Node, States
+from slicer.certificate.rigorous.proof import ACTIVE, INACTIVE, Node
 
 Mask = NDArray[np.bool_]
+States = NDArray[np.int8]
 Failure = tuple[int, int, int, float]
-NUMBERS = 1 << 15  # in one coefficient array: 256 KiB, so that a few of them stay in the cache,
+NUMBERS = 1 << 16  # in one coefficient array: 512 KiB, so that a few of them stay in the cache,
 ROWS = 128  # but at least this many rows, so that a part of a wide weight matrix is not copied for a few
 OVERFLOW = 2 / T
 _Arrays = TypeVar("_Arrays", Interval, Lines)
 
 
-def unproved(parent: Parent, nodes: Sequence[Node], margin: float) -> list[Failure]:
-    """The closings that do not hold with ``margin`` · N to spare: (node, relu layer, unit, bound that should be ≤ 0).
-
-    The bound is that of the unit, or of its negative for an active closing. It is NaN if the node's bounds contradict
-    its facts or leave the range of §4: such a node proves nothing.
-    """
+def verify(parent: Parent, nodes: Sequence[Node], margin: float) -> Verification:
+    """Bound everything that the nodes' closings assert, which must hold with ``margin`` · N to spare."""
     run = Verification(parent, nodes, margin)
     with np.errstate(all="ignore"):
         for position in range(int(run.deepest[0]) + 1):
             run.descend(position)
-    return run.failures()
+    return run
 
 
 class Verification:
-    """Bounds of one batch. Rows of all arrays are its nodes, those with the deepest closings first."""
+    """Bounds of one batch. Rows of all arrays are its nodes (at least one), those with the deepest closings first."""
 
     def __init__(self, parent: Parent, nodes: Sequence[Node], margin: float) -> None:
-        closings = np.array([node.closings for node in nodes])
+        facts, closings = _table(node.facts for node in nodes), _table(node.closings for node in nodes)
         deepest = np.zeros(len(nodes), np.int64)
         for position in range(len(parent.layers)):
             for _, place in parent.relus(position):
@@ -51,7 +48,7 @@ class Verification:
         order = np.argsort(-deepest, kind="stable")
         self.parent, self.margin, self.deepest, self.closings = parent, margin, deepest[order], closings[order]
         self.nodes = np.array([node.position for node in nodes])[order]
-        self.facts = np.array([node.facts for node in nodes])[order]
+        self.facts = facts[order]
         lower, upper = (np.array([node.box[side] for node in nodes])[order] for side in (0, 1))
         self.box = input_interval(lower, upper)
         self.bounds = np.full(closings.shape, np.nan)
@@ -75,13 +72,21 @@ class Verification:
         self.sound[:count] &= inside.all(axis=1)
 
     def failures(self) -> list[Failure]:
-        """The closings whose bound is above zero or not a number."""
+        """The closings that do not hold: (node, relu layer, unit, bound that should be at most zero).
+
+        The bound is that of the unit, or of its negative for an active closing. It is NaN if the node's bounds
+        contradict its facts or leave the range of §4: such a node proves nothing.
+        """
         bounds = np.where(self.sound[:, None], self.bounds, np.nan)
         found = []
         for row, unit in np.argwhere((self.closings != 0) & ~(bounds <= 0)).tolist():
             layer, start = max(pair for pair in self.parent.offset.items() if pair[1] <= unit)
             found.append((int(self.nodes[row]), layer, unit - start, float(bounds[row, unit])))
         return found
+
+    def worst(self) -> float:
+        """The largest of the bounds that should be at most zero."""
+        return float(self.bounds[self.closings != 0].max())
 
     def _tighten(self, position: int, entry: Interval, places: list[slice]) -> Interval:
         """Steps 2 and 3 of §5, and this layer's closings; "sides" are [upper, −lower], ``[nodes, 2·width]``."""
@@ -94,7 +99,7 @@ class Verification:
         kinds = {self.parent.layers[reader].kind for reader in self.parent.readers[position]}
         needless = closings[:, :width] & (kinds == {"relu"})  # nobody reads the lower bound of an inactive unit
         wanted = np.hstack([needed, needed & ~needless]) | (closings & ~(proved <= 0))
-        bound, noise = self._backward(position, entry, wanted)
+        bound, noise = self._backward(position, entry, wanted & (not self.parent.exact[position]))
         sides, proved = np.minimum(sides, bound), np.minimum(proved, bound + self.margin * noise)
         for place in places:
             inactive = self.closings[:count, place] == INACTIVE
@@ -114,6 +119,12 @@ class Verification:
 def _head(entry: _Arrays, count: int) -> _Arrays:
     """The first rows of all arrays."""
     return replace(entry, **{name: array[:count] for name, array in vars(entry).items()})
+
+
+def _table(rows: Iterable[bytes]) -> States:
+    """One row for each node, ``[nodes, relu_units]``."""
+    table = [np.frombuffer(row, np.int8) for row in rows]
+    return np.array(table)
 
 
 def _marked(marks: States, places: list[slice]) -> Mask:

@@ -49,17 +49,21 @@ def parse(content: bytes) -> Any:  # noqa: ANN401 - any JSON value
 def read(content: bytes, where: str) -> Any:  # noqa: ANN401 - any JSON value
     """The JSON value of a file in canonical spelling, which excludes keys that stand twice."""
     try:
-        value = level = parse(content)
+        value = parse(content)
         good = canonical(value) == content
     except (ValueError, RecursionError) as error:
         raise Refusal(where, f"expected canonical JSON: {error}") from error
     expect(good, where, "expected canonical JSON: sorted and distinct keys, no white space, one newline at the end")
+    return value
+
+
+def expect_shallow(value: object, where: str) -> None:
+    """Refuse deep nesting. Only values of free form need it: others are as deep as their form is."""
     level = [value]
     for _ in range(MAX_NESTING):
-        level = [item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer)]
-        level = [item for item in level if isinstance(item, (dict, list))]
-    expect(not level, where, f"expected at most {MAX_NESTING} levels of nesting")
-    return value
+        containers = [item for item in level if isinstance(item, (dict, list))]
+        level = [item for outer in containers for item in (outer.values() if isinstance(outer, dict) else outer)]
+    expect(not any(isinstance(item, (dict, list)) for item in level), where, f"expected {MAX_NESTING} levels at most")
 
 
 def _no_float(text: str) -> NoReturn:
@@ -106,7 +110,8 @@ def integers(value: object, where: str, limit: int, *, increasing: bool = False)
     units = items(value, where)
     if units and not (set(map(type, units)) == {int} and min(units) >= 0 and max(units) < limit):
         raise Refusal(where, f"expected integers from 0 to {limit - 1}")
-    expect(not increasing or units == sorted(set(units)), where, "expected strictly increasing integers")
+    if increasing and units != sorted(set(units)):
+        raise Refusal(where, "expected strictly increasing integers")
     return units
 
 

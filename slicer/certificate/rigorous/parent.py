@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from slicer.certificate.rigorous import form
-from slicer.certificate.rigorous.form import Array, Indices, expect
+from slicer.certificate.rigorous.form import Array, Indices, Refusal, expect
 
 FILE = "family/parent.json"
 U, T = 2.0**-24, 2.0**-126
@@ -76,6 +76,8 @@ class Parent:
         For every layer the positions of the layers that read it, once for each time that it is named as a source.
     offset:
         First number of every relu layer in vectors over all relu units, ``[relu_units]``.
+    exact:
+        Whether the interval rule gives the same bounds of a layer as the backward rule does.
     kappa:
         The rounding constant κ of the package docstring.
     """
@@ -96,11 +98,14 @@ class Parent:
                 self.readers[source].append(position)
         self.only_relu = [[self.layers[p].kind for p in readers] == ["relu"] for readers in self.readers]
         self.offset: dict[int, int] = {}
-        self.relu_units = 0
+        self.relu_units, own = 0, {0}
         for position, layer in enumerate(self.layers):
+            if layer.kind in ("shift", "mul", "div") and layer.sources[0] in own:
+                own.add(position)  # every unit of it depends on an input of its own
             if layer.kind == "relu":
                 self.offset[position] = self.relu_units
                 self.relu_units += layer.width
+        self.exact = [layer.kind == "dense" and layer.sources[0] in own for layer in self.layers]
         merged = sum(np.bincount(link.units).max(initial=0) for layer in self.layers for link in layer.links)
         self.kappa = (self.longest + int(merged) + 5 * len(self.layers) + 16) * 2.0**-50
 
@@ -112,14 +117,19 @@ class Parent:
 
     def unit_lists(self, value: object, where: str) -> list[tuple[int, list[int]]]:
         """Rows [relu layer, [unit, …]], everything strictly increasing, no empty list of units."""
-        rows = []
+        last = -1
         for row in form.items(value, where):
-            expect(isinstance(row, list) and len(row) == 2, where, "expected rows [relu layer, [unit, …]]")
-            if type(row[0]) is not int or row[0] not in self.offset:
-                raise form.Refusal(where, f"expected the position of a relu layer, got {ascii(row[0])[:40]}")
-            rows.append((row[0], form.integers(row[1], where, self.layers[row[0]].width, increasing=True)))
-        form.integers([layer for layer, _ in rows], where, len(self.layers), increasing=True)
-        expect(all(units for _, units in rows), where, "expected no empty list of units")
+            if not isinstance(row, list) or len(row) != 2:
+                raise Refusal(where, "expected rows [relu layer, [unit, …]]")
+            layer, units = row
+            if type(layer) is not int or layer not in self.offset:
+                raise Refusal(where, f"expected the position of a relu layer, got {ascii(layer)[:40]}")
+            if layer <= last:
+                raise Refusal(where, "expected strictly increasing layers")
+            if not form.integers(units, where, self.layers[layer].width, increasing=True):
+                raise Refusal(where, "expected no empty list of units")
+            last = layer
+        rows: list[tuple[int, list[int]]] = value  # type: ignore[assignment] # checked above
         return rows
 
     def _layer(self, value: object, position: int, where: str) -> Layer:

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from slicer.certificate.rigorous import form
-from slicer.certificate.rigorous.form import Array, Indices, expect
+from slicer.certificate.rigorous.form import Array, Refusal, expect
 from slicer.certificate.rigorous.parent import Parent
 
 INACTIVE, ACTIVE = 1, 2
-States = NDArray[np.int8]
 Box = tuple[Array, Array]
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A node with closings: its box, and 0, INACTIVE or ACTIVE for every relu unit of the parent, ``[relu_units]``.
+    """A node with closings: its box, and one byte for every relu unit of the parent: 0, INACTIVE or ACTIVE.
 
     ``facts`` are the closings of the proper ancestors, ``closings`` its own.
     """
 
     position: int
     box: Box
-    facts: States
-    closings: States
+    facts: bytes
+    closings: bytes
 
 
-def walk(parent: Parent, tree: object, box: Box, removed: Indices, where: str) -> Iterator[Node]:
+def walk(parent: Parent, tree: object, box: Box, removed: Collection[int], where: str) -> Iterator[Node]:
     """The nodes with closings, in preorder.
 
     On the way every leaf is checked to have all ``removed`` units (numbers in vectors over all relu units) closed
@@ -42,24 +38,39 @@ def walk(parent: Parent, tree: object, box: Box, removed: Indices, where: str) -
     Refusal
         If the form is wrong, or a leaf lacks a removed unit.
     """
-    waiting = [(box, np.zeros(parent.relu_units, np.int8))]
+    waiting = [(box, bytes(parent.relu_units))]
     for position, value in enumerate(form.items(tree, where)):
         place = f"{where}[{position}]"
         expect(waiting, place, "expected the end: the tree is complete")
         box, facts = waiting.pop()
         node = form.record(value, place, (), ("inactive", "active", "axis", "threshold"))
         if "inactive" in node or "active" in node:
-            closings = _closings(parent, node, facts, place)
-            yield Node(position, box, facts, closings)
-            facts = facts + closings
+            state, closings = bytearray(facts), bytearray(len(facts))
+            for key, mark in (("inactive", INACTIVE), ("active", ACTIVE)):
+                if key in node:
+                    _close(parent, node[key], mark, (state, closings), f"{place}: {key}")
+            yield Node(position, box, facts, bytes(closings))
+            facts = bytes(state)
         if "axis" in node or "threshold" in node:
             form.record(node, place, ("axis", "threshold"), ("inactive", "active"))
             waiting += [(half, facts) for half in reversed(halves(node, box, place))]
         else:
-            expect(
-                (facts[removed] == INACTIVE).all(), place, "expected all removed units closed on the way to this leaf"
-            )
+            good = {INACTIVE}.issuperset(map(facts.__getitem__, removed))
+            expect(good, place, "expected all removed units closed on the way to this leaf")
     expect(not waiting, where, "expected a whole tree in preorder, got too few nodes")
+
+
+def _close(parent: Parent, value: object, mark: int, states: tuple[bytearray, bytearray], where: str) -> None:
+    """Mark the units of one list of closings in the states, in which they must be 0."""
+    rows = parent.unit_lists(value, where)
+    expect(rows, where, "expected no empty list")
+    state, closings = states
+    for layer, units in rows:
+        start = parent.offset[layer]
+        for unit in units:
+            if state[start + unit]:
+                raise Refusal(where, "expected units that neither this node nor an ancestor closes elsewhere")
+            state[start + unit] = closings[start + unit] = mark
 
 
 def halves(node: dict[str, Any], box: Box, where: str) -> tuple[Box, Box]:
@@ -71,16 +82,3 @@ def halves(node: dict[str, Any], box: Box, where: str) -> tuple[Box, Box]:
     low, high = upper.copy(), lower.copy()
     low[axis] = high[axis] = threshold
     return (lower, low), (high, upper)
-
-
-def _closings(parent: Parent, node: dict[str, Any], facts: States, where: str) -> States:
-    """The closings of one node, ``[relu_units]``."""
-    closings = np.zeros_like(facts)
-    for key, state in (("inactive", INACTIVE), ("active", ACTIVE)):
-        rows = parent.unit_lists(node.get(key, []), f"{where}: {key}")
-        expect(rows or key not in node, f"{where}: {key}", "expected no empty list")
-        flat = [parent.offset[layer] + unit for layer, units in rows for unit in units]
-        fresh = not (facts[flat].any() or closings[flat].any())
-        expect(fresh, f"{where}: {key}", "expected units that neither this node nor an ancestor closes elsewhere")
-        closings[flat] = state
-    return closings
