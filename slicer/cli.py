@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dispatcher.errors import UnusableInput
-from slicer.auditor import audit, audit_record, parse_cells
-from slicer.certificate.verdict import AuditResult, UnusableBundleFile
+from slicer.auditor import Audit, audit, audited_exactly, parse_cells
+from slicer.certificate.verdict import UnusableBundleFile
 from slicer.demonstration import run_demo
 from slicer.family.compress import DEFAULT_EFFORT, Options, compress
 from slicer.inspect import inspect_path
 from slicer.progress import progress_on_stderr
+from slicer.report import collect, report_html, report_json
 from slicer.summary import summarize, summary_lines
 
 EXIT_CODES = "exit codes: 0 done or accepted, 1 rejected by the audit, 2 unusable input, 130 interrupted"
@@ -109,11 +110,14 @@ def _add_compress(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_audit(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """``slicer audit``."""
-    verb = _verb(verbs, "audit", "check every certificate of a bundle", "slicer audit bundle --json audit.json")
+    verb = _verb(verbs, "audit", "check every certificate of a bundle", "slicer audit bundle --exact --html audit.html")
     verb.add_argument("bundle", type=Path)
     verb.add_argument(
         "--cells", metavar="SPEC", help="only these cells, such as 0-9,17 (then nothing is accepted as a whole)"
     )
+    verb.add_argument("--exact", action="store_true", help="ask the exact checker too: both must accept")
+    verb.add_argument("--jobs", type=int, help="processes of each checker (default: one per core)")
+    verb.add_argument("--html", metavar="FILE", help="write the report as one printable page")
     _add_output_options(verb)
     verb.set_defaults(run=_audit)
 
@@ -163,17 +167,44 @@ def _compress(arguments: argparse.Namespace) -> int:
 def _audit(arguments: argparse.Namespace) -> int:
     """Carry out ``slicer audit``."""
     cells = None if arguments.cells is None else parse_cells(arguments.cells)
+    targets = [target for target in (arguments.json, arguments.html) if target not in (None, "-")]
+    _check_targets(targets, arguments.bundle)
     with progress_on_stderr("audit", quiet=arguments.quiet) as progress:
-        result = audit(arguments.bundle, cells, progress)
-    _print(audit_record(result), _audit_lines(result), arguments.json)
+        result = audit(arguments.bundle, cells, progress, jobs=arguments.jobs)
+    if arguments.exact:
+        watched = sys.stderr.isatty() and not arguments.quiet
+        result = audited_exactly(result, arguments.bundle, cells, arguments.jobs, show_progress=watched)
+    if arguments.json or arguments.html:
+        report = collect(arguments.bundle, result)
+        if arguments.html:
+            _write(arguments.html, report_html(report))
+        if arguments.json:
+            _write(arguments.json, report_json(report))
+    if "-" not in (arguments.json, arguments.html):
+        print("\n".join(_audit_lines(result)))
     return 1 if result.rejections else 0
 
 
-def _audit_lines(result: AuditResult) -> list[str]:
+def _check_targets(targets: list[str], bundle: Path) -> None:
+    """Refuse, before the work, files that cannot be written, or that would lie in the bundle and so break it."""
+    for target in map(Path, targets):
+        if target.resolve().is_relative_to(bundle.resolve()):
+            raise UnusableInput(
+                "expected a file outside the bundle, which must hold its own files only", where=str(target)
+            )
+        if not target.parent.is_dir() or target.is_dir():
+            raise UnusableInput("expected a file in a directory that exists", where=str(target))
+
+
+def _audit_lines(result: Audit) -> list[str]:
     """The verdict for people."""
-    lines = [f"rejected  {rejection}" for rejection in result.rejections]
+    lines = [f"rejected  {finding.checker}: {finding.verdict}" for finding in result.findings]
+    if result.disagreements:
+        places = ", ".join("the bundle" if one.cell is None else f"cell {one.cell}" for one in result.disagreements)
+        lines += [f"THE CHECKERS DISAGREE about {places}: please report this bundle"]
     checked = f"{len(result.cells)} of {result.total} cells"
     detail = f"{result.count('removed')} removals, {result.count('closings')} bounds verified in {result.seconds:.1f} s"
+    detail += " by both checkers" if result.exact else ""
     if result.rejections:
         return [*lines, f"REJECTED  {checked} checked"]
     verdict = "ACCEPTED" if result.complete else "no objection (not all cells were checked)"
@@ -194,13 +225,18 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _print(record: object, lines: list[str], target: str | None) -> None:
     """Text to stdout, and the record to a file; with ``-`` the record alone to stdout."""
-    content = json.dumps(record, indent=2, sort_keys=True)
-    if target == "-":
-        print(content)
-        return
     if target is not None:
-        try:
-            Path(target).write_text(content + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UnusableInput(f"cannot write: {error.strerror}", where=target) from error
-    print("\n".join(lines))
+        _write(target, json.dumps(record, indent=2, sort_keys=True) + "\n")
+    if target != "-":
+        print("\n".join(lines))
+
+
+def _write(target: str, content: str) -> None:
+    """Text to a file, or to stdout for ``-``."""
+    if target == "-":
+        print(content, end="")
+        return
+    try:
+        Path(target).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UnusableInput(f"cannot write: {error.strerror}", where=target) from error

@@ -13,6 +13,7 @@ from dispatcher.files import family_files, member_file, read_member
 from dispatcher.load import certificate_file
 from dispatcher.plan import Family
 from slicer.box import Box
+from slicer.certificate.exact import CHECKER
 from slicer.certificate.rigorous import Checker
 from slicer.certificate.verdict import Rejected
 from slicer.family.bundle import Staging, staging
@@ -135,6 +136,7 @@ def compress(
             stage.add(path, file)
         cells = [asdict(count) for count in counts]
         stage.add(SEARCH_FILE, canonical_json({"format": SEARCH_FORMAT, "cells": cells}))
+        stage.add(CHECKER.name, CHECKER.read_bytes())
         truncated = any(count.truncated for count in counts)
         bundle_digest = stage.finish(mode="bitwise", source=source, options=options.record(), truncated=truncated)
     return Bundle(out, bundle_digest, family, tuple(counts), truncated)

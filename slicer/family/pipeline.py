@@ -1,4 +1,4 @@
-"""All cells of a partition, on several processes (the only importer of joblib).
+"""All cells of a partition, or other independent tasks, on several processes (the only importer of joblib).
 
 Every cell is a pure function of the parent, its box, the effort and the seed, so any number of workers gives the same
 results; workers always are loky processes with one BLAS thread each, also when there is only one of them.
@@ -10,16 +10,19 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import FrameType
+from typing import Any, Generic, TypeVar
 
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 
 from slicer.box import Box
 from slicer.family.cell import CellResult, cell_worker
+
+T = TypeVar("T")
 
 
 def run_cells(
@@ -36,21 +39,31 @@ def run_cells(
     deadline:
         Clock time (`time.time`) after which search stops and cells keep what is proved so far; None for no limit.
     """
-    task = _Task(parent, effort, seed, deadline, os.getpid())
+    task = _Task(parent, effort, seed, deadline)
+    yield from spread(task, list(enumerate(boxes)), jobs)
+
+
+def spread(task: Callable[..., T], arguments: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:
+    """Yield ``task(*entry)`` for every entry of ``arguments``, in no particular order, from worker processes.
+
+    Workers are killed if the caller gives up, and end by themselves if this process is killed. ``jobs`` is their
+    number, −1 for one per core.
+    """
+    following = _Following(task, os.getpid())
     with _stop_workers_on_exit():
         if effective_n_jobs(jobs) == 1:
-            yield from _one_worker(task, boxes)
+            yield from _one_worker(following, arguments)
             return
         with parallel_config(backend="loky", inner_max_num_threads=1):
-            tasks = (delayed(task)(cell, box) for cell, box in enumerate(boxes))
+            tasks = (delayed(following)(entry) for entry in arguments)
             yield from Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(tasks)
 
 
-def _one_worker(task: _Task, boxes: list[Box]) -> Iterator[tuple[int, CellResult]]:
+def _one_worker(task: _Following[T], arguments: Sequence[tuple[Any, ...]]) -> Iterator[T]:
     """A single worker process: `Parallel` would work in this process, whose BLAS may use several threads."""
     executor = ProcessPoolExecutor(max_workers=1, env=dict.fromkeys(_THREAD_VARIABLES, "1"))
     try:
-        yield from executor.map(task, range(len(boxes)), boxes)
+        yield from executor.map(task, arguments)
     finally:
         executor.shutdown(kill_workers=True)
 
@@ -62,20 +75,31 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 class _Task:
     """What is the same for all cells; called in worker processes."""
 
-    def __init__(self, parent: bytes, effort: int, seed: int, deadline: float | None, master: int) -> None:
+    def __init__(self, parent: bytes, effort: int, seed: int, deadline: float | None) -> None:
         self.parent = parent
         self.effort = effort
         self.seed = seed
         self.deadline = deadline
-        self.master = master
 
     def __call__(self, cell: int, box: Box) -> tuple[int, CellResult]:
         """One cell."""
-        _end_with(self.master)
         return cell, cell_worker(self.parent).run(cell, box, self.effort, self.seed, self._stopped)
 
     def _stopped(self) -> bool:
         return self.deadline is not None and time.time() > self.deadline
+
+
+class _Following(Generic[T]):
+    """A task for workers of the process ``master``, which do not outlive it."""
+
+    def __init__(self, task: Callable[..., T], master: int) -> None:
+        self.task = task
+        self.master = master
+
+    def __call__(self, entry: tuple[Any, ...]) -> T:
+        """Run the task on one entry."""
+        _end_with(self.master)
+        return self.task(*entry)
 
 
 @cache

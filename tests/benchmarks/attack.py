@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ import slicer
 from dispatcher.host import host_compiler
 from dispatcher.interpret import eval32
 from dispatcher.load import load
+from tests.attack.closings import attack_closings
 from tests.attack.forge import Draft, draft_of, write_draft
 from tests.attack.forgeries import FORGERIES, OTHER_PARENT, exact_reason, rigorous_reason
 from tests.attack.forgery import Forgery
@@ -36,6 +38,7 @@ from tests.attack.judge import Finding, HostJudge
 from tests.attack.target import Target, open_target
 
 DIRECTED_SHARE = 5  # one point in so many is aimed at something
+CLOSINGS_SHARE = 100  # one closing for so many points
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,8 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "attack.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
     (options.out / "attack.md").write_text("\n".join(_page(record)) + "\n")
-    good = all(bundle["accepted"] and bundle["clean"] for bundle in bundles)
-    return 0 if good and all(row["good"] for bundle in bundles for row in bundle["forgeries"]) else 1
+    return 0 if all(_good(bundle) for bundle in bundles) else 1
+
+
+def _good(bundle: dict) -> bool:
+    """Whether an accepted bundle stood the attack, and its forgeries did not."""
+    unhurt = bundle["accepted"] and bundle["clean"] and bundle["closings"]["violated"] == 0
+    return unhurt and all(row["caught"] and row["found"] for row in bundle["forgeries"])
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -61,7 +69,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundles", type=Path, nargs="+", metavar="BUNDLE")
     parser.add_argument("--points", type=int, default=100_000_000, help="per bundle (default 100,000,000)")
-    parser.add_argument("--forged", type=int, default=500_000, help="directed points per forged bundle (0: forge nothing)")
+    parser.add_argument(
+        "--forged", type=int, default=500_000, help="directed points per forged bundle (0: forge nothing)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="judges at work (default: one per core)")
     parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
@@ -86,13 +96,16 @@ def _bundle_record(path: Path, options: argparse.Namespace) -> dict[str, object]
         "seconds": seconds,
         "points_per_second": points / seconds,
         "kinds": {kind: _finding_record(target, finding) for kind, finding in found.items()},
+        "closings": _closings_record(target, max(1, options.points // CLOSINGS_SHARE), options.seed),
     }
     print(json.dumps(record, indent=1), file=sys.stderr, flush=True)
     draft = draft_of(target)
     return record | {"forgeries": list(_forgery_records(draft, options)) if options.forged else []}
 
 
-def _hunt(target: Target, options: argparse.Namespace, points: int, *, directed: int | None = None) -> dict[str, Finding]:
+def _hunt(
+    target: Target, options: argparse.Namespace, points: int, *, directed: int | None = None
+) -> dict[str, Finding]:
     """What the hunt finds, with the usual share of directed points unless their number is given."""
     compiler = host_compiler()
     assert compiler, "the benchmark needs a C compiler"
@@ -102,6 +115,17 @@ def _hunt(target: Target, options: argparse.Namespace, points: int, *, directed:
         return hunt(target, judge, directed, points - directed, options.seed)
 
 
+def _closings_record(target: Target, limit: int, seed: int) -> dict[str, object]:
+    """What the attack on closings found, as JSON."""
+    found = attack_closings(target, limit, seed)
+    return asdict(found) | {"largest": _finite(found.largest)}
+
+
+def _finite(value: float) -> float | None:
+    """The number, or None for −inf (nothing was seen), as JSON has no infinite numbers."""
+    return value if math.isfinite(value) else None
+
+
 def _finding_record(target: Target, finding: Finding) -> dict[str, object]:
     """What was found with one kind of points, as JSON; a difference with the interpreter's word for it."""
     record: dict[str, object] = {
@@ -109,7 +133,7 @@ def _finding_record(target: Target, finding: Finding) -> dict[str, object]:
         "different": finding.different,
         "active": finding.active,
         "refused": finding.refused,
-        "largest": finding.largest if math.isfinite(finding.largest) else None,
+        "largest": _finite(finding.largest),
         "seconds": finding.seconds,
     }
     if finding.different:
@@ -131,25 +155,31 @@ def _forgery_records(draft: Draft, options: argparse.Namespace) -> Iterator[dict
             continue
         with tempfile.TemporaryDirectory() as directory:
             record = _forgery_record(forged, Path(directory) / "forged", options)
-        caught = bool(record["rigorous"]) and (bool(record["exact"]) or forge in OTHER_PARENT)
-        found = record["directed_different"] > 0 or forged.witness is None
-        yield {"name": name, "good": caught and found, **record}
+        other = forge in OTHER_PARENT
+        caught = bool(record["rigorous"]) and (bool(record["exact"]) or other)
+        yield {"name": name, "caught": caught, "other_parent": other, **record}
         print(json.dumps({"name": name, **record}), file=sys.stderr, flush=True)
 
 
 def _forgery_record(forged: Forgery, path: Path, options: argparse.Namespace) -> dict[str, object]:
     """What the checkers and the hunt make of one forged bundle."""
     write_draft(forged.draft, path)
-    found = _hunt(open_target(path), options, 2 * options.forged, directed=options.forged)
+    target = open_target(path)
+    found = _hunt(target, options, 2 * options.forged, directed=options.forged)
+    closings = attack_closings(target, max(1, options.forged), options.seed)
     directed = [finding for kind, finding in found.items() if kind != UNIFORM]
+    different = sum(finding.different for finding in directed)
     return {
+        "found": (different > 0) == (forged.witness is not None) and closings.violated >= forged.false_fact,
         "differs": forged.witness is not None,
         "rigorous": rigorous_reason(path, forged.cells),
         "exact": exact_reason(path, forged.cells),
         "directed": sum(finding.points for finding in directed),
-        "directed_different": sum(finding.different for finding in directed),
+        "directed_different": different,
         "uniform": found[UNIFORM].points,
         "uniform_different": found[UNIFORM].different,
+        "closings": closings.closings,
+        "closings_different": closings.violated,
         "found_by": {kind: finding.different for kind, finding in found.items() if finding.different},
     }
 
@@ -187,6 +217,12 @@ def _bundle_lines(bundle: dict) -> list[str]:
         largest = "–" if row["largest"] is None else f"{row['largest']:.3g}"
         numbers = f"{row['points']:,} | {row['different'] + row['refused']:,} | {row['active']:,} | {largest} | {row['seconds']:,.1f}"
         lines.append(f"| {kind}: {KINDS[kind]} | {numbers} |")
+    row = bundle["closings"]
+    lines += [
+        "",
+        f"Closings of the proof trees, each at the worst of a sample of its own box and after an ascent: {row['closings']:,} attacked, "
+        f"{row['violated']:,} violated.",
+    ]
     return lines
 
 
@@ -197,13 +233,15 @@ def _forgery_lines(rows: list[dict]) -> list[str]:
         "",
         "Digests and form are right, the meaning is not. The exact checker reads no source models, so that a changed parent with members that follow from it is outside its claim.",
         "",
-        "| what was forged | an input shows it | `slicer audit` | `check.py` | differences at directed points | at uniform points |",
-        "|---|---|---|---|---|---|",
+        "| what was forged | an input shows it | `slicer audit` | `check.py` | differences at directed points | at uniform points | closings violated |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         shows = "yes" if row["differs"] else "no"
         verdicts = ["rejects" if row[name] else "accepts" for name in ("rigorous", "exact")]
-        numbers = [f"{row[f'{kind}_different']:,} of {row[kind]:,}" for kind in ("directed", "uniform")]
+        if row["other_parent"] and not row["exact"]:
+            verdicts[1] = "(reads no models)"
+        numbers = [f"{row[f'{kind}_different']:,} of {row[kind]:,}" for kind in ("directed", "uniform", "closings")]
         lines.append("| " + " | ".join([row["name"], shows, *verdicts, *numbers]) + " |")
     return lines
 

@@ -1,0 +1,57 @@
+"""The claim of a bundle in plain words: the sense of CERTIFICATE.md §1 to §4, which is the normative text."""
+
+from __future__ import annotations
+
+from slicer.report.record import Statement
+
+ARITHMETIC = {
+    "rigorous": "binary64 floating point (numpy), every rounding error counted and added outward",
+    "exact": "integers, rounded outward to a stated width; Python's standard library and nothing else",
+}
+
+_CLAIM = (
+    "For every vector of finite float32 numbers in the domain, the member network to which the routing tree sends it "
+    "returns the same result as the parent network in every output. The same means equal under IEEE-754 comparison "
+    "(so that −0 equals 0), and neither network meets a NaN or an infinity on the way."
+)
+
+_EVALUATION = (
+    "Both networks are evaluated in IEEE-754 binary32, rounding to nearest, ties to even. A dense unit starts from +0 "
+    "(or, in a member, from the stored sum of its constant prefix), adds the rounded products weight · input one after "
+    "the other in the order of the inputs, and adds the bias last. A ReLU gives z where z > 0, else +0. Element-wise "
+    "layers are evaluated operator by operator, as the model has them.",
+    "A unit was left out only if it is proved that its pre-activation is at most 0 on the whole closed cell, or if "
+    "leaving it out then follows: everything it reads is constant, or nobody reads it any more. The terms left out of "
+    "the remaining sums are exactly zero, or are a prefix that was summed beforehand in the same order.",
+    "The proof bounds the network over the real numbers with every possible rounding error as a free disturbance. So "
+    "the removed units are inactive for any order of summation, with or without fused multiply-add, and with subnormal "
+    "numbers flushed to zero. The equality of results, in contrast, belongs to the order of evaluation above.",
+)
+
+_ASSUMPTIONS = (
+    "The deployed code evaluates members in the order above in IEEE-754 binary32. The emitted C99 does, if it is "
+    "compiled without contraction to fused multiply-add and without fast-math options.",
+    "Inputs are float32 numbers that lie in the domain; what happens outside is the caller's decision.",
+    "The checker's own program, Python and the processor computed correctly during the audit, and no two different "
+    "files have the same sha256.",
+)
+
+_ONE_CHECKER = (
+    "One checker was used, the rigorous one; it relies on numpy and its matrix products. Run the audit with --exact to "
+    "have every certificate checked by the exact checker as well, which shares no code with it.",
+)
+
+_NOT_CLAIMED = (
+    "anything about inputs outside the domain, or about NaN and infinity as inputs",
+    "equality of results in evaluations that contract to fused multiply-add, sum in another order, use another "
+    "precision or rounding mode, or flush subnormal numbers to zero",
+    "that the parent is a good model, or fit for its purpose",
+    "anything about compilers and hardware that do not implement IEEE-754 binary32",
+    "that the members are as small as they could be: units that were not proved superfluous stay",
+    "anything about files that belong to no proof, such as search.json, beyond their size and sha256",
+)
+
+
+def statement(*, exact: bool) -> Statement:
+    """What a bundle in mode ``bitwise`` claims; ``exact`` tells whether both checkers were asked."""
+    return Statement(_CLAIM, _EVALUATION, _ASSUMPTIONS + (() if exact else _ONE_CHECKER), _NOT_CLAIMED)
