@@ -15,7 +15,7 @@ from slicer.certificate.rigorous.form import Array, Indices, Refusal, expect
 
 FILE = "family/parent.json"
 U, T = 2.0**-24, 2.0**-126
-MAX_WIDTH, MAX_FAN_IN = 1 << 24, (1 << 20) - 1
+MAX_UNITS = (1 << 20) - 1  # of the whole network, so that a small file cannot ask for much memory
 _KEYS = {
     "input": ("width",),
     "dense": ("source", "weight", "bias"),
@@ -88,7 +88,10 @@ class Parent:
         file = form.record(form.read(content, FILE), FILE, ("format", "layers"))
         form.fixed(file, FILE, format="netslicer-network/1")
         for position, value in enumerate(form.items(file["layers"], FILE)):
-            self.layers.append(self._layer(value, position, f"{FILE}: layers[{position}]"))
+            where = f"{FILE}: layers[{position}]"
+            self.layers.append(self._layer(value, position, where))
+            expect(self.layers[-1].width > 0, where, "expected at least one unit")
+            expect(sum(layer.width for layer in self.layers) <= MAX_UNITS, where, f"expected at most {MAX_UNITS} units")
         expect(self.layers, FILE, "expected at least the input layer")
         self.inputs, self.longest = self.layers[0].width, max(layer.width for layer in self.layers)
         self.units = [np.arange(layer.width) for layer in self.layers]
@@ -140,12 +143,12 @@ class Parent:
         form.text(fields["name"], where)
         expect((kind == "input") == (position == 0), where, "expected the input at position 0 and nowhere else")
         if kind == "input":
-            width = form.integer(fields["width"], where, MAX_WIDTH)
-            expect(width > 0, where, "expected at least one input")
+            width = form.integer(fields["width"], where, MAX_UNITS + 1)
             return Layer("input", (), width, np.zeros(width))
         listed = [fields["source"]] if "source" in fields else fields["sources"]
         sources = tuple(form.integers(listed, f"{where}: sources", position))
         widths = [self.layers[source].width for source in sources]
+        expect(0 < sum(widths) <= 2 * MAX_UNITS, where, f"expected at least one source, and at most {MAX_UNITS} units")
         if kind == "dense":
             return _dense(fields, sources, widths[0], where)
         if kind == "relu":
@@ -155,7 +158,6 @@ class Parent:
 
 def _dense(fields: dict[str, Any], sources: tuple[int, ...], n_in: int, where: str) -> Layer:
     """A dense layer over ``n_in`` source units; its rounding is γ_{n+1}."""
-    expect(n_in <= MAX_FAN_IN, where, f"expected at most {MAX_FAN_IN} source units")
     rows = form.items(fields["weight"], f"{where}: weight")
     weight = np.array([form.vector(row, f"{where}: weight", n_in) for row in rows]).reshape(len(rows), n_in)
     bias, rounding = form.vector(fields["bias"], f"{where}: bias", len(rows)), (n_in + 1) * U / (1 - (n_in + 1) * U)
