@@ -6,7 +6,7 @@ bundle = slicer.compress("model.onnx", "-1:1", "bundle", slicer.Options(cells=32
 assert slicer.audit(bundle.path).accepted
 """
 
-from slicer.auditor import audit
+from slicer.auditor import Audit, audit
 from slicer.box import Box
 from slicer.certificate.verdict import Accepted, AuditResult, Rejected, UnusableBundleFile
 from slicer.family.compress import Bundle, Options, compress
@@ -15,6 +15,7 @@ from slicer.readers import read_domain, read_network
 
 __all__ = [
     "Accepted",
+    "Audit",
     "AuditResult",
     "Box",
     "Bundle",

@@ -6,9 +6,8 @@ that read back as the same float32 number; times are in seconds; shares are part
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 REPORT_FORMAT = "netslicer-audit/1"
@@ -284,21 +283,3 @@ class Report:
     identity: Identity | None
     contents: Contents | None
     unreadable: str
-
-
-def report_json(report: Report) -> str:
-    """The report as JSON: one line for each cell, member and file."""
-    return _lines(asdict(report), 3) + "\n"
-
-
-def _lines(value: object, levels: int, indent: str = "") -> str:
-    """A JSON value whose outer levels have a line for each item."""
-    if levels == 0 or not isinstance(value, dict | list | tuple) or not value:
-        return json.dumps(value, allow_nan=False)
-    inner = indent + " "
-    if isinstance(value, dict):
-        items = [f"{json.dumps(key)}: {_lines(item, levels - 1, inner)}" for key, item in value.items()]
-    else:
-        items = [_lines(item, levels - 1, inner) for item in value]
-    begin, end = "{}" if isinstance(value, dict) else "[]"
-    return f"{begin}\n{inner}" + f",\n{inner}".join(items) + f"\n{indent}{end}"

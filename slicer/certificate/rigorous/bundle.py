@@ -15,12 +15,12 @@ from slicer.certificate.rigorous import form
 from slicer.certificate.rigorous.checker import Checker, certificate_path
 from slicer.certificate.rigorous.form import Refusal, expect
 from slicer.certificate.rigorous.parent import FILE as PARENT
-from slicer.certificate.rigorous.proof import Box, halves
+from slicer.certificate.rigorous.proof import MAX_WAITING, Box, halves
 from slicer.certificate.verdict import Accepted, AuditResult, CellOutcome, Rejected, UnusableBundleFile, Verdict
 
 MANIFEST, FAMILY = "manifest.json", "family/family.json"
 MODELS = ("parent.onnx", "parent.nnet")
-MAX_CELLS, MAX_SIZE = 10**6, 1 << 62
+MAX_CELLS, MAX_SIZE = 10**6, 1 << 28
 _PATH = re.compile(r"[A-Za-z0-9_./-]+")
 _MANIFEST_KEYS = ("format", "mode", "source", "options", "tools", "truncated", "files")
 _FAMILY_KEYS = ("format", "mode", "parent", "domain", "tree", "members", "cells")
@@ -97,7 +97,10 @@ class Directory(Mapping[str, bytes]):
     def __getitem__(self, path: str) -> bytes:
         if not stat.S_ISREG(self.modes[path]):
             raise Refusal(path, "expected a regular file, got a link or a device")
-        return (self.path / path).read_bytes()
+        with (self.path / path).open("rb") as file:
+            content = file.read(MAX_SIZE + 1)
+        expect(len(content) <= MAX_SIZE, path, f"expected at most {MAX_SIZE} bytes")
+        return content
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.modes)
@@ -164,6 +167,7 @@ class _Bundle:
             expect((low[1] != box[1]).any(), where, "expected a threshold below the upper bound of the node's box")
             for key, half in (("high", high), ("low", low)):
                 waiting.append((form.integer(node[key], f"{where}: {key}", len(self.tree)), half))
+            expect(2 * len(waiting) * len(box[0]) <= MAX_WAITING, where, "expected a tree less deep")
         expect(not waiting, f"{FAMILY}: tree", "expected a whole tree, got too few nodes")
 
     def _open(self, content: bytes) -> str:

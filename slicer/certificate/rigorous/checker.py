@@ -20,7 +20,7 @@ from slicer.certificate.verdict import Accepted, Rejected, Verdict
 
 PRODUCER_MARGIN = 2.0**-10
 _KEYS = ("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
-_NODES = 256  # verified together
+_NODES, _NUMBERS = 256, 1 << 24  # verified together: nodes, but fewer than so many numbers in an array over all units
 
 
 class Checker:
@@ -101,7 +101,8 @@ class Checker:
         flat = [self.parent.offset[layer] + unit for layer, units in removed for unit in units]
         nodes = walk(self.parent, fields["tree"], box, flat, f"{where}: tree")
         closings, worst, failures = 0, list[float](), list[Failure]()
-        while batch := list(itertools.islice(nodes, _NODES)):
+        together = max(1, min(_NODES, _NUMBERS // sum(map(len, self.parent.units))))
+        while batch := list(itertools.islice(nodes, together)):
             closings += sum(len(node.closings) - node.closings.count(0) for node in batch)
             run = verify(self.parent, batch, margin)
             failures += run.failures()

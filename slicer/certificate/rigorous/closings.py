@@ -22,7 +22,8 @@ Mask = NDArray[np.bool_]
 States = NDArray[np.int8]
 Failure = tuple[int, int, int, float]
 NUMBERS = 1 << 16  # in one coefficient array: 512 KiB, so that a few of them stay in the cache,
-ROWS = 128  # but at least this many rows, so that a part of a wide weight matrix is not copied for a few
+ROWS = 128  # but at least this many rows, so that a part of a wide weight matrix is not copied for a few,
+MOST = 1 << 24  # unless they take more than 128 MiB
 OVERFLOW = 2 / T
 _Arrays = TypeVar("_Arrays", Interval, Lines)
 
@@ -137,7 +138,7 @@ def _chunks(wanted: Mask, width: int) -> Iterator[tuple[Indices, Indices]]:
 
     Nodes with similarly many wanted sides come together; the shorter rows are filled up with sides nobody asked for.
     """
-    limit = max(ROWS, NUMBERS // width)
+    limit = max(NUMBERS // width, min(ROWS, MOST // width), 1)
     number, rows = wanted.sum(axis=1), np.argsort(~wanted, axis=1, kind="stable")
     order, start, end = np.argsort(-number, kind="stable"), 0, int(np.count_nonzero(number))
     while start < end:

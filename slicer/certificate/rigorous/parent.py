@@ -87,11 +87,13 @@ class Parent:
         self.layers: list[Layer] = []
         file = form.record(form.read(content, FILE), FILE, ("format", "layers"))
         form.fixed(file, FILE, format="netslicer-network/1")
+        units = 0
         for position, value in enumerate(form.items(file["layers"], FILE)):
             where = f"{FILE}: layers[{position}]"
             self.layers.append(self._layer(value, position, where))
             expect(self.layers[-1].width > 0, where, "expected at least one unit")
-            expect(sum(layer.width for layer in self.layers) <= MAX_UNITS, where, f"expected at most {MAX_UNITS} units")
+            units += self.layers[-1].width
+            expect(units <= MAX_UNITS, where, f"expected at most {MAX_UNITS} units in all layers")
         expect(self.layers, FILE, "expected at least the input layer")
         self.inputs, self.longest = self.layers[0].width, max(layer.width for layer in self.layers)
         self.units = [np.arange(layer.width) for layer in self.layers]

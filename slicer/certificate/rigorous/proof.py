@@ -11,6 +11,7 @@ from slicer.certificate.rigorous.form import Array, Refusal, expect
 from slicer.certificate.rigorous.parent import Parent
 
 INACTIVE, ACTIVE = 1, 2
+MAX_WAITING = 1 << 24  # numbers in the boxes and facts of the nodes that a walk still has to visit
 Box = tuple[Array, Array]
 
 
@@ -54,6 +55,7 @@ def walk(parent: Parent, tree: object, box: Box, removed: Collection[int], where
         if "axis" in node or "threshold" in node:
             form.record(node, place, ("axis", "threshold"), ("inactive", "active"))
             waiting += [(half, facts) for half in reversed(halves(node, box, place))]
+            expect(len(waiting) * (2 * len(box[0]) + len(facts)) <= MAX_WAITING, place, "expected a tree less deep")
         else:
             good = {INACTIVE}.issuperset(map(facts.__getitem__, removed))
             expect(good, place, "expected all removed units closed on the way to this leaf")
