@@ -119,9 +119,10 @@ def test_removed_units_that_other_kinds_of_layers_read_stay() -> None:
     ]
 
 
-def test_a_network_without_units_between() -> None:
+def test_a_layer_without_units_is_refused() -> None:
     layers = (Input(1), dense(0, np.zeros((0, 1))), Relu(1, 0), dense(2, np.zeros((1, 0)), np.array([2])))
-    assert entries(layers, [])[3] == {"units": [0], "prefixes": [], "constants": [[0, "40000000"]]}
+    with pytest.raises(Refusal, match="at least one unit"):
+        Checker(network_bytes(layers))
 
 
 def test_constants_that_overflow_are_refused() -> None:
