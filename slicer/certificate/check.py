@@ -82,6 +82,7 @@ NOT_COVERED = (
 )
 MANIFEST, PARENT, FAMILY = "manifest.json", "family/parent.json", "family/family.json"
 CERTIFICATE, MEMBER, SHA256 = "certificates/{:06d}.json", "family/members/{}.json", "[0-9a-f]{64}"
+CHANGED = "expected sha256 and size as in the manifest"
 MAX_JSON, MAX_FILE = 2**26, 2**34  # bytes of a file that is read, that is only hashed
 MAX_NESTING = 32
 LARGEST = (2 - 2.0**-23) * 2.0**127  # float32 number
@@ -284,10 +285,8 @@ def _read_layer(entry: Field, before: list[Layer]) -> Layer:
     entry.require((kind == "input") == (not before), "an input as first layer and nowhere else")
     if kind == "input":
         return Layer(kind, fields["width"].integer(1, MAX_UNITS))
-    sources = [
-        s.integer(0, len(before) - 1)
-        for s in (fields["sources"].items() if "sources" in fields else [fields["source"]])
-    ]
+    listed = fields["sources"].items() if "sources" in fields else [fields["source"]]
+    sources = [source.integer(0, len(before) - 1) for source in listed]
     widths = [before[source].width for source in sources]
     entry.require(sources and sum(widths) < MAX_UNITS, f"at least one source, and less than {MAX_UNITS} units")
     if kind == "dense":
@@ -587,11 +586,7 @@ class Fixed:
         rows = [[self._append(part, k) for k in range(part.layer.width)] for part in parts[1:]]
         wide = max(max(unit.p.bit_length(), unit.q.bit_length() - bits) for unit in self.units)
         self.slot = (2 * bits + wide + 11) // 8 * 8
-        require(
-            self.slot <= MAX_SLOT,
-            PARENT,
-            "expected a network less deep, or of weights less different, for this checker",
-        )
+        require(self.slot <= MAX_SLOT, PARENT, "expected a network less deep, or of less different weights")
         self.blocks = [
             Relu(part) if part.layer.kind == "relu" else Affine(part, self.slot, bits, own)
             for part, own in zip(parts[1:], rows, strict=True)
@@ -619,9 +614,8 @@ class Fixed:
         sizes = [abs(weight) + 1 for weight in fixed]
         p, q = (sum(map(mul, sizes, column)) >> self.bits for column in list(zip(*sources, strict=True))[1:])
         q += abs(fixed_bias) + 4
-        self.units.append(
-            Unit(exponent, p + 1, q + q // 4 + fixed_tiny + 4)
-        )  # the noise is at most q / 8, and rounding
+        q += q // 4 + fixed_tiny + 4  # the noise is at most q / 8, and rounding
+        self.units.append(Unit(exponent, p + 1, q))
         return fixed, fixed_bias, fixed_tiny
 
     def _set(self, box: Box) -> Bounds:
@@ -638,9 +632,7 @@ class Fixed:
             loads = unpack(block.load(bounds)[0], self.slot, len(block.units)) if isinstance(block, Affine) else ()
             for unit, load in zip(block.units, loads, strict=False):
                 fits = load <= 1 << max(126 + self.bits - self.units[unit].exponent, 0)
-                require(
-                    fits, PARENT, f"expected sums of at most 2^126 on the domain, not so in unit {unit} of the network"
-                )
+                require(fits, PARENT, f"expected sums of at most 2^126 on the domain, not so in its unit {unit}")
             block.interval(bounds)
 
     def bounds(self, box: Box, facts: Iterable[Claim], claims: Sequence[Claim]) -> Bounds | None:
@@ -729,9 +721,7 @@ def proof_nodes(tree: Field, box: Box, removed: Sequence[Pair], bundle: Bundle) 
             node.require(len(waiting) * (len(lower) + len(facts)) < MAX_WAITING, "a tree less deep")
         else:
             missing = set(removed).difference((claim.layer, claim.unit) for claim in facts if claim.sign < 0)
-            node.require(
-                not missing, f"all removed units closed on the path to this leaf, not {sorted(missing)[:1]} open"
-            )
+            node.require(not missing, f"all removed units closed on the path to this leaf, not {sorted(missing)[:1]}")
     tree.require(not waiting, "both children of every split")
 
 
@@ -775,7 +765,7 @@ def check_files(root: str, entries: dict[str, tuple[str, int]]) -> None:
                     require(entry.is_file(follow_symlinks=False), where, "a link or a device")
                     with open_file(root, path, MAX_FILE) as file:
                         found = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()  # type: ignore[arg-type] # has readinto
-                    require(found == entries[path], where, "expected sha256 and size as in the manifest")
+                    require(found == entries[path], where, CHANGED)
                     missing.remove(path)
     require(not missing, str(sorted(missing)[:1])[:200], "listed in the manifest, but absent")
 
@@ -824,9 +814,7 @@ def cell_boxes(tree: Field, domain: Box) -> list[Box]:
             continue
         fields = node.record("axis", "threshold", "low", "high")
         axis, threshold = fields["axis"].integer(0, len(lower) - 1), fields["threshold"].number()
-        fields["threshold"].require(
-            lower[axis] <= threshold < upper[axis], "a number in the node's box, not its upper end"
-        )
+        fields["threshold"].require(lower[axis] <= threshold < upper[axis], "a number in the box, not its upper end")
         fields["low"].equal(k + 1)
         low, high = cut((lower, upper), axis, threshold)
         waiting += [(fields["high"].integer(k + 2, len(tree.value)), high), (k + 1, low)]
@@ -855,9 +843,7 @@ class Bundle:
         """The content of a listed file, if it has the listed size and digest."""
         with open_file(self.root, path, MAX_JSON) as file:
             data = file.read(MAX_JSON)
-        require(
-            self.entries.get(path) == (digest(data), len(data)), path, "expected sha256 and size as in the manifest"
-        )
+        require(self.entries.get(path) == (digest(data), len(data)), path, CHANGED)
         return data
 
     def _read_family(self, file: Field) -> None:
@@ -966,9 +952,8 @@ def check_bundle(root: str, spec: str | None, seed: int, jobs: int) -> dict[str,
             else:
                 report["findings"].append({"cell": cell, "where": verdict.args[0], "why": verdict.args[1]})
             if sys.stderr.isatty():
-                sys.stderr.write(
-                    f"\rcells {report['checked']}/{len(cells)} " + "\n" * (report["checked"] == len(cells))
-                )
+                end = "\n" if report["checked"] == len(cells) else ""
+                sys.stderr.write(f"\rcells {report['checked']}/{len(cells)} {end}")
     rejected = len(report["findings"])
     report |= {"parent": bundle.parent, "cells": total, "rejected": rejected, "accepted": len(cells) - rejected}
     if not rejected:

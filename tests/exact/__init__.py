@@ -1,0 +1,1 @@
+"""The exact checker: its arithmetic against fractions, its verdicts on honest, false and malformed bundles."""
