@@ -1,0 +1,138 @@
+"""Forging bundles: change what a bundle says, then make everything that only has to fit together fit together again.
+
+A sealed forgery has the form of a bundle: canonical files, right digests, members named by their content. Only its
+meaning is wrong. Nothing here is used to make bundles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dispatcher.encode import canonical_json, digest
+from dispatcher.files import family_files, member_bytes, network_bytes
+from dispatcher.interpret import eval32
+from dispatcher.literal import hex_text
+from dispatcher.load import certificate_file
+from dispatcher.manifest import MANIFEST_FILE, FileEntry, Manifest, manifest_bytes
+from dispatcher.plan import Family, Leaf, Member
+from dispatcher.runtime import Dispatcher
+from dispatcher.tree import walk
+from slicer.network import Network
+from slicer.reduce.member import build_member
+from tests.attack.target import Target
+
+Removed = dict[int, set[int]]  # units by the position of their ReLU layer
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A bundle's content, to be changed.
+
+    Attributes
+    ----------
+    family:
+        The family, possibly forged.
+    certificates:
+        One JSON object per cell; digests in them are filled in by `sealed`.
+    source, model:
+        Name and bytes of the source model, which forgeries leave alone.
+    parent:
+        The network that the source model holds.
+    """
+
+    family: Family
+    certificates: tuple[dict[str, Any], ...]
+    source: str
+    model: bytes
+    parent: Network
+
+    def member(self, cell: int) -> Member:
+        """The member of a cell."""
+        return self.family.members[self.family.cells[cell]]
+
+    def removed(self, cell: int) -> Removed:
+        """The units that a cell's certificate claims to be inactive."""
+        return {layer: set(units) for layer, units in self.certificates[cell]["removed"]}
+
+    def differing(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points ``[m, n_in]`` of the domain give other outputs than the source model."""
+        expected = eval32(self.parent.layers, points)
+        return ~(Dispatcher(self.family).predict(points) == expected).all(axis=1)
+
+
+def draft_of(target: Target) -> Draft:
+    """A bundle to be forged."""
+    bundle = target.bundle
+    certificates = [json.loads(bundle.read(certificate_file(cell))) for cell in range(len(bundle.family.cells))]
+    source = bundle.manifest.source
+    return Draft(bundle.family, tuple(certificates), source, bundle.read(source), target.network)
+
+
+def with_members(draft: Draft, members: Mapping[int, Member]) -> Draft:
+    """The draft with other members for some cells."""
+    chosen = [members.get(cell, draft.member(cell)) for cell in range(len(draft.family.cells))]
+    names = [member_bytes(member, "") for member in chosen]
+    place = {name: index for index, name in enumerate(dict.fromkeys(names))}
+    distinct = tuple(chosen[names.index(name)] for name in place)
+    return replace(draft, family=replace(draft.family, members=distinct, cells=tuple(place[name] for name in names)))
+
+
+def with_certificates(draft: Draft, changes: Mapping[int, Mapping[str, Any]]) -> Draft:
+    """The draft with some keys of some cells' certificates replaced."""
+    return replace(
+        draft,
+        certificates=tuple({**record, **changes.get(cell, {})} for cell, record in enumerate(draft.certificates)),
+    )
+
+
+def claiming(draft: Draft, cell: int, removed: Removed, tree: Sequence[Mapping[str, Any]] | None = None) -> Draft:
+    """The draft in which a cell claims exactly these units, with the member that follows from it.
+
+    Without a ``tree`` the certificate asserts everything at its root.
+    """
+    rows = unit_rows(removed)
+    node = {"inactive": rows} if rows else {}
+    changed = with_certificates(draft, {cell: {"removed": rows, "tree": list(tree) if tree else [node]}})
+    return with_members(changed, {cell: build_member(Network(draft.family.parent), removed)})
+
+
+def unit_rows(units: Removed) -> list[list[Any]]:
+    """Units in the form of certificates."""
+    return [[layer, sorted(units[layer])] for layer in sorted(units) if units[layer]]
+
+
+def with_boxes(draft: Draft) -> Draft:
+    """The draft whose certificates name the boxes that follow from the routing tree."""
+    family, changes = draft.family, {}
+    for position, lower, upper in walk(family.tree, family.lower, family.upper):
+        node = family.tree[position]
+        if isinstance(node, Leaf):
+            box = {"lower": [hex_text(x) for x in lower], "upper": [hex_text(x) for x in upper]}
+            changes[node.cell] = {"box": box}
+    return with_certificates(draft, changes)
+
+
+def sealed(draft: Draft) -> dict[str, bytes]:
+    """All files of the forged bundle, by path, with digests that fit."""
+    parent = digest(network_bytes(draft.family.parent))
+    files = {draft.source: draft.model, **family_files(draft.family)}
+    for cell, record in enumerate(draft.certificates):
+        names = {"parent": parent, "member": digest(member_bytes(draft.member(cell), parent))}
+        files[certificate_file(cell)] = canonical_json({**record, **names})
+    entries = {path: FileEntry.of(content) for path, content in files.items()}
+    return {**files, MANIFEST_FILE: manifest_bytes(Manifest("bitwise", draft.source, {}, {}, False, entries))}
+
+
+def write_draft(draft: Draft, directory: Path) -> Path:
+    """The forged bundle as a directory, which must not exist."""
+    for path, content in sealed(draft).items():
+        place = directory / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    return directory

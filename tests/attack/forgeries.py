@@ -1,0 +1,50 @@
+"""All forgeries by name, and what the checkers say of a forged bundle."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import slicer
+from slicer.certificate import check
+from tests.attack import forge_claims as claims
+from tests.attack import forge_members as members
+from tests.attack.forgery import Forge
+
+FORGERIES: dict[str, Forge] = {
+    "a unit that is active in a small part of its cell": claims.rare_unit,
+    "a unit that is active often": claims.common_unit,
+    "the member of the next cell": claims.neighbours_member,
+    "a threshold moved until it matters": claims.moved_threshold,
+    "a threshold moved by one ulp": claims.threshold_one_ulp,
+    "a fact that does not hold, and that no removal needs": claims.false_fact,
+    "a larger domain": claims.larger_domain,
+    "a unit dropped from a member": members.dropped_unit,
+    "one bit of a prefix": members.prefix_bit,
+    "a prefix that swallows a term": members.prefix_length,
+    "one bit of a constant": members.constant_bit,
+    "one bit of a weight of the parent": members.weight_bit,
+    "one bit of a bias of the parent": members.bias_bit,
+}
+# Bundles that are right about a parent that is not their source model. The exact checker reads no models, and says so.
+OTHER_PARENT = (members.weight_bit, members.bias_bit)
+
+
+def rigorous_reason(bundle: Path, cells: Iterable[int]) -> str:
+    """Why `slicer audit` rejects some of the cells, or the bundle as a whole; empty if it does not."""
+    rejections = slicer.audit(bundle, list(cells)).rejections
+    return str(rejections[0]) if rejections else ""
+
+
+def exact_reason(bundle: Path, cells: Iterable[int]) -> str:
+    """The same of the exact checker; its report is written beside the bundle."""
+    report, chosen = bundle.with_name(f"{bundle.name}.check.json"), ",".join(map(str, cells))
+    with contextlib.redirect_stdout(io.StringIO()):
+        status = check.main([str(bundle), "--jobs", "1", "--cells", chosen, "--json", str(report)])
+    assert status in (0, 1), status
+    findings = json.loads(report.read_bytes())["findings"]
+    assert bool(findings) == bool(status)
+    return f"{findings[0]['where']}: {findings[0]['why']}" if findings else ""

@@ -1,0 +1,219 @@
+"""Judges: of batches of points of several kinds, how many make a bundle return other bits than its parent.
+
+`HostJudge` runs the emitted C of both, compiled here, in several processes that read points from pipes; `PlainJudge`
+uses the reference interpreter. Both count the same things and are compared with each other by the tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dispatcher.emit_c99 import emit_c99, emit_parent_c99
+from dispatcher.host import FLAGS
+from dispatcher.interpret import eval32
+from dispatcher.runtime import Dispatcher
+from tests.attack.target import Target, tapped
+
+Batches = Iterable[tuple[int, np.ndarray]]
+
+_SOURCE = Path(__file__).parent / "judge.c"
+_COMPILE_SECONDS, _END_SECONDS = 600, 60
+_WAITING = 2  # batches that wait for each process
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What was found with points of one kind.
+
+    Attributes
+    ----------
+    points, different, active, refused:
+        Points judged; points at which an output differs (``==``); points at which a removed unit of their cell is
+        active; points that family or parent refused.
+    checksum:
+        Of the parent's pre-activations and outputs at all points (see ``judge.c``): the same for equal bits.
+    largest:
+        The largest pre-activation of a removed unit; −inf if no unit was removed where the points are.
+    witness, largest_at:
+        The first point with a difference, and the point of ``largest``; NaN if there is none.
+    seconds:
+        Processor time of parent and family.
+    """
+
+    points: int
+    different: int
+    active: int
+    refused: int
+    checksum: int
+    largest: float
+    witness: np.ndarray
+    largest_at: np.ndarray
+    seconds: float
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing contradicts the bundle."""
+        return self.different == self.active == self.refused == 0
+
+    def __add__(self, other: Finding) -> Finding:
+        better = other.largest > self.largest or np.isnan(other.largest)
+        return Finding(
+            self.points + other.points,
+            self.different + other.different,
+            self.active + other.active,
+            self.refused + other.refused,
+            (self.checksum + other.checksum) % 2**64,
+            other.largest if better else self.largest,
+            self.witness if self.different else other.witness,
+            other.largest_at if better else self.largest_at,
+            self.seconds + other.seconds,
+        )
+
+
+def nothing(n_in: int) -> Finding:
+    """The finding of no points."""
+    nowhere = np.full(n_in, np.nan, np.float32)
+    return Finding(0, 0, 0, 0, 0, -np.inf, nowhere, nowhere, 0.0)
+
+
+class PlainJudge:
+    """Numpy's interpreter for the parent, `Dispatcher` for the family."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.parent = tapped(target.network.layers)
+        self.family = Dispatcher(target.bundle.family)
+
+    def __call__(self, batches: Batches, kinds: int) -> list[Finding]:
+        """A finding for each kind."""
+        found = [nothing(self.family.n_in)] * kinds
+        for kind, points in batches:
+            found[kind] += self._judge(points)
+        return found
+
+    def _judge(self, points: np.ndarray) -> Finding:
+        values = eval32(self.parent, points)
+        units = self.target.prepared.relu_units
+        different = ~(values[:, units:] == self.family.predict(points)).all(axis=1)
+        claimed = np.where(self.target.removed[self.family.route(points)], values[:, :units], -np.inf)
+        largest = claimed.max(axis=1, initial=-np.inf)
+        nowhere = np.full(points.shape[1], np.nan, np.float32)
+        top = int(largest.argmax())
+        return Finding(
+            len(points),
+            int(different.sum()),
+            int((~(largest <= 0)).sum()),
+            0,
+            checksum(values),
+            float(largest[top]),
+            points[different.argmax()] if different.any() else nowhere,
+            points[top] if largest[top] > -np.inf else nowhere,
+            0.0,
+        )
+
+
+def checksum(values: np.ndarray) -> int:
+    """The checksum of outputs ``[m, n]``: the sum of (2k + 1)·bits over all outputs k, modulo 2^64; −0 counts as 0."""
+    bits = np.where(values == 0, np.float32(0), values).view(np.uint32).astype(np.uint64)
+    return int((bits * (2 * np.arange(values.shape[1], dtype=np.uint64) + 1)).sum(dtype=np.uint64))
+
+
+class HostJudge:
+    """The emitted C of family and parent, compiled in a directory with a compiler of this machine.
+
+    Parameters
+    ----------
+    jobs:
+        Processes at work.
+    flags:
+        For the compiler, after the usual ones.
+    """
+
+    def __init__(
+        self, target: Target, directory: Path, compiler: str, jobs: int = 1, flags: Sequence[str] = ()
+    ) -> None:
+        family, parent = target.bundle.family, tapped(target.network.layers)
+        sources = emit_c99(family, target.bundle.digest, directory / "family", prefix="family")
+        sources += emit_parent_c99(parent, family.lower, family.upper, directory / "parent", prefix="parent")
+        self._program, self._removed = directory / "judge", directory / "removed"
+        self._removed.write_bytes(target.removed.astype(np.uint8).tobytes())
+        files = [str(path) for path in (*sources, _SOURCE) if path.suffix == ".c"]
+        includes = [f"-I{directory / name}" for name in ("family", "parent")]
+        command = [compiler, *FLAGS, *flags, *includes, *files, "-o", str(self._program)]
+        subprocess.run(command, check=True, timeout=_COMPILE_SECONDS, stdin=subprocess.DEVNULL)
+        self._n_in, self._jobs = target.network.n_in, jobs
+
+    def __call__(self, batches: Batches, kinds: int) -> list[Finding]:
+        """A finding for each kind."""
+        processes = [_Process([str(self._program), str(kinds), str(self._removed)]) for _ in range(self._jobs)]
+        try:
+            for number, (kind, points) in enumerate(batches):
+                processes[number % self._jobs].send(kind, points)
+            answers = [process.finish() for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+        found = [nothing(self._n_in)] * kinds
+        for answer in answers:
+            found = [a + self._finding(line) for a, line in zip(found, answer.splitlines(), strict=True)]
+        return found
+
+    def _finding(self, line: str) -> Finding:
+        """One line of the program's answer."""
+        counts, (seconds, largest, *numbers) = line.split()[:5], line.split()[5:]
+        points = np.array([float.fromhex(number) for number in numbers], np.float32)
+        return Finding(
+            *map(int, counts), float.fromhex(largest), points[: self._n_in], points[self._n_in :], float(seconds)
+        )
+
+
+class _Process:
+    """A running judge, fed by a thread of its own so that several can work at the same time."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._batches: queue.Queue[bytes | None] = queue.Queue(_WAITING)
+        self._thread = threading.Thread(target=self._feed, daemon=True)
+        self._thread.start()
+
+    def send(self, kind: int, points: np.ndarray) -> None:
+        """Hand over a batch."""
+        header = np.array([kind, len(points)], np.uint32)
+        self._batches.put(header.tobytes() + np.ascontiguousarray(points, np.float32).tobytes())
+
+    def finish(self) -> str:
+        """The program's answer to all batches."""
+        self._batches.put(None)
+        self._thread.join()
+        output = self._process.stdout.read()
+        status = self._process.wait(_END_SECONDS)
+        assert status == 0, f"the judge ended with {status}"
+        return output.decode("ascii")
+
+    def kill(self) -> None:
+        """End the process if it still runs, its thread and its pipes."""
+        self._process.kill()
+        self._batches.put(None)
+        self._thread.join()
+        self._process.wait(_END_SECONDS)
+        self._process.stdout.close()
+
+    def _feed(self) -> None:
+        """Write batches until the end; if the program ends early, throw the rest away (its status tells)."""
+        broken = False
+        while (batch := self._batches.get()) is not None:
+            try:
+                if not broken:
+                    self._process.stdin.write(batch)
+            except BrokenPipeError:
+                broken = True
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()

@@ -1,0 +1,144 @@
+"""Accepted bundles stand the hunt; every forgery is found by directed points and rejected by both checkers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import slicer
+from dispatcher.interpret import eval32
+from dispatcher.load import load
+from tests.attack.closings import attack_closings
+from tests.attack.forge import draft_of, write_draft
+from tests.attack.forgeries import FORGERIES, OTHER_PARENT, exact_reason, rigorous_reason
+from tests.attack.forgery import Forgery
+from tests.attack.hunt import KINDS, UNIFORM, hunt
+from tests.attack.judge import PlainJudge
+from tests.attack.target import Target, open_target
+
+DIRECTED = 20_000
+# What the dense network has not: units that become constant.
+ONLY_SPARSE = {"one bit of a prefix", "a prefix that swallows a term", "one bit of a constant"}
+FALSE_CLAIMS = {
+    "a unit that is active in a small part of its cell",
+    "a unit that is active often",
+    "the member of the next cell",
+    "a threshold moved until it matters",
+    "a larger domain",
+}
+SHOWN_BY_NO_INPUT = {"a threshold moved by one ulp", "a fact that does not hold, and that no removal needs"}
+CASES = [(name, "sparse") for name in FORGERIES] + [(name, "dense") for name in sorted(FORGERIES.keys() - ONLY_SPARSE)]
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A forgery on disk."""
+
+    forgery: Forgery
+    path: Path
+
+
+@pytest.fixture(scope="module")
+def forged(targets, tmp_path_factory):
+    """A function that forges once: (name of the forgery, name of the network) to what was written."""
+    made: dict[tuple[str, str], Written] = {}
+
+    def forge(name: str, network: str) -> Written:
+        if (name, network) not in made:
+            found = FORGERIES[name](draft_of(targets[network]), np.random.default_rng(0))
+            assert found is not None, "the network offers nothing of the kind"
+            path = write_draft(found.draft, tmp_path_factory.mktemp("forged") / "bundle")
+            made[name, network] = Written(found, path)
+        return made[name, network]
+
+    return forge
+
+
+@pytest.mark.parametrize("network", ["dense", "sparse"])
+def test_nothing_is_found_in_an_accepted_bundle(targets, network):
+    found = hunt(targets[network], PlainJudge(targets[network]), DIRECTED, DIRECTED, seed=1)
+    assert list(found) == list(KINDS)
+    for kind, finding in found.items():
+        assert finding.clean, kind
+        assert finding.points > 0 or (kind, network) == ("proof thresholds", "sparse")  # whose proofs need no cuts
+        assert finding.largest < 0, kind
+
+
+@pytest.mark.parametrize(("name", "network"), CASES)
+def test_the_witness_shows_the_lie(forged, name, network):
+    forgery, path = forged(name, network).forgery, forged(name, network).path
+    if name in SHOWN_BY_NO_INPUT:
+        assert forgery.witness is None
+    else:
+        point = forgery.witness[None]
+        parent = slicer.read_network(path / "parent.onnx").layers
+        assert not (load(path).predict(point) == eval32(parent, point)).all()
+
+
+@pytest.mark.parametrize(("name", "network"), CASES)
+def test_directed_points_find_every_lie_that_an_input_shows(forged, name, network):
+    target = open_target(forged(name, network).path)
+    found = hunt(target, PlainJudge(target), DIRECTED, 0, seed=2)
+    assert found[UNIFORM].points == 0
+    assert any(finding.different for finding in found.values()) == (forged(name, network).forgery.witness is not None)
+
+
+@pytest.mark.parametrize("network", ["dense", "sparse"])
+def test_no_closing_of_an_accepted_bundle_is_violated(targets, network):
+    target = targets[network]
+    found = attack_closings(target, 10_000, seed=1)
+    assert found.closings == sum(len(target.closings(cell).units) for cell in range(len(target.cells))) > 0
+    assert found.points >= 3 * found.closings
+    assert found.violated == 0
+    assert found.largest < 0
+
+
+@pytest.mark.parametrize(("name", "network"), CASES)
+def test_the_attack_on_closings_finds_false_claims_and_facts(forged, name, network):
+    written = forged(name, network)
+    found = attack_closings(open_target(written.path), 10_000, seed=2)
+    if written.forgery.false_fact or name in FALSE_CLAIMS:
+        assert found.violated > 0
+        assert found.largest > 0
+    else:
+        assert found.violated == 0
+
+
+def test_closings_are_chosen_up_to_a_limit(targets):
+    assert 0 < attack_closings(targets["dense"], 20, seed=0).closings <= 20
+
+
+@pytest.mark.parametrize(("name", "network"), CASES)
+def test_the_rigorous_checker_rejects_every_forgery(forged, name, network):
+    written = forged(name, network)
+    assert rigorous_reason(written.path, written.forgery.cells)
+
+
+@pytest.mark.parametrize(("name", "network"), CASES)
+def test_the_exact_checker_rejects_every_forgery_of_what_it_covers(forged, name, network):
+    written = forged(name, network)
+    assert bool(exact_reason(written.path, written.forgery.cells)) == (FORGERIES[name] not in OTHER_PARENT)
+
+
+@pytest.mark.parametrize("network", ["dense", "sparse"])
+def test_a_bundle_that_was_only_taken_apart_and_put_together_is_accepted(targets, network, tmp_path):
+    path = write_draft(draft_of(targets[network]), tmp_path / "bundle")
+    assert slicer.audit(path).accepted
+    for name in ("family", "certificates"):
+        for file in (path / name).rglob("*.json"):
+            original = targets[network].bundle.path / file.relative_to(path)
+            assert file.read_bytes() == original.read_bytes()
+
+
+def test_uniform_points_alone_miss_a_lie_in_a_small_corner(targets, tmp_path):
+    """What aiming is for: a unit that is active near one corner of its cell only."""
+    forgery = FORGERIES["a unit that is active in a small part of its cell"](
+        draft_of(targets["dense"]), np.random.default_rng(0)
+    )
+    target: Target = open_target(write_draft(forgery.draft, tmp_path / "bundle"))
+    found = hunt(target, PlainJudge(target), DIRECTED, DIRECTED, seed=3)
+    directed = sum(finding.different for kind, finding in found.items() if kind != UNIFORM)
+    assert directed > 10 * found[UNIFORM].different

@@ -1,0 +1,28 @@
+"""Traps search in the test's own process: starting workers for each would take most of the time.
+
+Warnings are errors here, so that a trap also shows where search would warn its user about numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from slicer.box import Box
+from slicer.family import compress
+from slicer.family.cell import CellResult, CellWorker
+
+
+@pytest.fixture(autouse=True)
+def without_workers(monkeypatch) -> None:
+    """Replace the pool of workers by a loop."""
+
+    def run_cells(
+        parent: bytes, boxes: list[Box], *, effort: int, seed: int, **_: object
+    ) -> Iterator[tuple[int, CellResult]]:
+        worker = CellWorker(parent)
+        for cell, box in enumerate(boxes):
+            yield cell, worker.run(cell, box, effort, seed, lambda: False)
+
+    monkeypatch.setattr(compress, "run_cells", run_cells)
