@@ -80,6 +80,7 @@ NOT_COVERED = (
     "inputs outside the domain; FMA, other orders of sums, precisions or rounding modes, flush to zero",
     "compilers and hardware that do not implement IEEE-754 binary32; whether the parent is a good model",
 )
+NAME, MODELS = "[A-Za-z0-9_-][A-Za-z0-9_.-]*", frozenset(("parent.onnx", "parent.nnet"))
 MANIFEST, PARENT, FAMILY = "manifest.json", "family/parent.json", "family/family.json"
 CERTIFICATE, MEMBER, SHA256 = "certificates/{:06d}.json", "family/members/{}.json", "[0-9a-f]{64}"
 CHANGED = "expected sha256 and size as in the manifest"
@@ -87,7 +88,7 @@ MAX_JSON, MAX_FILE = 2**26, 2**34  # bytes of a file that is read, that is only 
 MAX_NESTING = 32
 LARGEST = (2 - 2.0**-23) * 2.0**127  # float32 number
 MAX_UNITS = 2**20  # of the network; §4 asks for less than 2^20 sources of a dense unit
-MAX_TERMS = 2**13  # sources of an elementwise or add layer, which is written as a matrix here
+MAX_TERMS = 2**24  # numbers in the matrices as which elementwise and add layers are written here
 MAX_SLOT = 4096  # bits; S is about 110 for ordinary networks
 MAX_WAITING = 2**24  # numbers in the boxes and facts of the open splits of a proof tree
 BITS = (44, 160)  # F of the first and of the second attempt
@@ -401,7 +402,7 @@ class Part(NamedTuple):
         c = Fraction(layer.constant[k]) if layer.constant else Fraction(0)
         if layer.kind == "dense":
             weights = list(map(Fraction, layer.weight[k]))
-            return weights, c, 2 * len(weights) + 3 + sum(map(abs, weights), Fraction(0))
+            return weights, c, 3 * len(weights) + 3 + sum(map(abs, weights), Fraction(0))
         weight = {"add": Fraction(1), "mul": c, "div": 1 / (c or Fraction(1))}[layer.op]
         own, weights = len(self.sources) // layer.width, [Fraction(0)] * len(self.sources)
         weights[own * k : own * (k + 1)] = [weight] * own
@@ -412,10 +413,11 @@ def network_parts(layers: Sequence[Layer]) -> list[Part]:
     """The parts in order."""
     parts: list[Part] = []
     names: list[Sequence[int]] = []  # of every layer the numbers of its units
+    terms = 0
     for place, layer in enumerate(layers):
         read = names[layer.source] if layer.kind == "dense" else [names[k][unit] for k, unit in chain(*layer.reads)]
-        few = layer.kind not in {"elementwise", "add"} or len(read) <= MAX_TERMS
-        require(few, f"{PARENT} layers[{place}]", f"expected at most {MAX_TERMS} terms")
+        terms += len(read) * layer.width * (layer.kind in {"elementwise", "add"})
+        require(terms <= MAX_TERMS, f"{PARENT} layers[{place}]", f"expected at most {MAX_TERMS} terms for this checker")
         if layer.op == "copy":
             names.append(read)
         else:
@@ -708,6 +710,8 @@ def proof_nodes(tree: Field, box: Box, removed: Sequence[Pair], bundle: Bundle) 
         split = ("axis", "threshold") if isinstance(node.value, dict) and "axis" in node.value else ()
         fields = node.record(*split, optional=("inactive", "active"))
         phases = [(fields[key], sign) for key, sign in (("inactive", -1), ("active", 1)) if key in fields]
+        for listed, _ in phases:
+            listed.require(listed.value, "a list that is left out rather than empty")
         claims = [Claim(*pair, bundle.sources[pair], sign) for f, sign in phases for pair in f.units(bundle.layers)]
         closed = [(claim.layer, claim.unit) for claim in (*facts, *claims)]
         node.require(len(set(closed)) == len(closed), "no unit closed twice on one path")
@@ -794,10 +798,11 @@ def read_manifest(file: Field) -> dict[str, tuple[str, int]]:
     for entry in fields["files"].items():
         row = entry.record("path", "sha256", "size")
         path = row["path"].text()
-        plain = path.isprintable() and "\\" not in path and not {"", ".", ".."} & set(path.split("/"))
+        plain = re.fullmatch(f"{NAME}(?:/{NAME})*", path)
         row["path"].require(plain and before < path != MANIFEST, "increasing plain relative paths, not the manifest")
         entries[path], before = (row["sha256"].text(SHA256), row["size"].integer(0, MAX_FILE)), path
-    fields["source"].require(fields["source"].text("parent[.](onnx|nnet)") in entries, "a listed file")
+    models = {fields["source"].text("parent[.](onnx|nnet)")}
+    fields["source"].require(models == MODELS.intersection(entries), "a listed file, the one model")
     return entries
 
 
@@ -860,8 +865,8 @@ class Bundle:
             self.members.append(members[position])
         once = used == len(members) == len(set(members))
         fields["members"].require(once, "every member once, used, in the order of first cells")
-        files = {*map(CERTIFICATE.format, range(len(self.boxes))), *map(MEMBER.format, members)}
-        odd = sorted(files ^ {path for path in self.entries if path.startswith(("family/members/", "certificates/"))})
+        files = {PARENT, FAMILY, *map(CERTIFICATE.format, range(len(self.boxes))), *map(MEMBER.format, members)}
+        odd = sorted(files ^ {path for path in self.entries if path.startswith(("family/", "certificates/"))})
         require(not odd, str(odd[:1])[:200], "expected a certificate for each cell, a file for each member, no others")
 
     def check_cell(self, cell: int) -> Accepted:

@@ -1,9 +1,9 @@
 """Points chosen for the removed units: where in its cell a unit comes closest to being active, and where it is zero.
 
-For each pair (cell, removed unit): the best of a sample of the cell; gradient ascent from there; bisection for a zero
-on the way to a point of the domain at which the unit is active; ascent again from the cell's point nearest to that
-zero; and the neighbours of what was found, inside the cell and one ulp beyond its borders. All of it in float64, which
-only chooses points: the judges decide.
+Pairs (cell, removed unit) are chosen by how close a sample of the cell comes to activating the unit. For each: gradient
+ascent from the best of a sample; bisection for a zero on the way to a point of the domain at which the unit is active;
+ascent again from the cell's point nearest to that zero; and the neighbours of what was found, inside the cell and one
+ulp beyond its borders. All of it in float64, which only chooses points: the judges decide.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ _BISECTIONS = 40  # of a segment in float64, so that its ends are the same or ne
 _LEAST_SPREAD = 1e-60  # keeps closeness finite; float32 numbers are larger
 AXES = 16  # along which neighbours are taken
 _EACH = 64  # points for each pair in a round, about
+_CYCLES = 8  # of choosing pairs by a sample of their cells and attacking these
 _NARROWING, _FEWEST = 4, 16  # after each round go on with one pair in so many, as long as there are this many
 
 
 def unit_points(target: Target, count: int, rng: np.random.Generator) -> Iterator[tuple[str, Points]]:
-    """Batches of points ``[m, n_in]`` with their kind, ``count`` in all, in as many rounds as that takes."""
-    attack = _Attack(target, rng)
+    """Batches of points ``[m, n_in]`` with their kind, ``count`` in all, in as many cycles of rounds as that takes."""
+    attack, limit = _Attack(target, rng), max(2, count // (_EACH * _CYCLES))
     while target.removed.any():
-        for kind, points in attack.rounds(count // _EACH):
+        for kind, points in attack.rounds(limit):
             yield kind, points[:count]
             count -= len(points[:count])
             if count <= 0:
@@ -51,22 +52,37 @@ class _Attack:
         size = max(1, min(_ANYWHERE, _NUMBERS // max(1, self.prepared.relu_units)))
         self.sample = on_bounds(target.domain[np.zeros(size, np.int64)], rng)
         self.values = all_values(self.prepared, self.sample)
-        self.spread = np.ptp(self.values, axis=0)
-        self.closeness = np.full(target.removed.shape, -np.inf)  # largest value seen, in units of its spread
+        self.largest = np.full(target.removed.shape, -np.inf)  # value seen in each cell
+        self.smallest = np.full(target.removed.shape, np.inf)
 
     def rounds(self, limit: int) -> Iterator[tuple[str, Points]]:
         """A round over all pairs or ``limit`` of them, then rounds over those closest so far, fewer every time."""
-        pairs = self.rng.permutation(np.argwhere(self.target.removed))[: max(1, limit)]
+        widest = max(layer.width for layer in self.target.network.layers)
+        most = max(1, min(_PAIRS, _NUMBERS // widest))
+        pairs = self._chosen(limit)
         while True:
             pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]  # cells together
-            widest = max(layer.width for layer in self.target.network.layers)
-            most = max(1, min(_PAIRS, _NUMBERS // widest))
             for first in range(0, len(pairs), most):
                 yield from self._points(pairs[first : first + most])
-            order = np.argsort(-self.closeness[pairs[:, 0], pairs[:, 1]], kind="stable")
-            pairs = pairs[order[: len(pairs) // _NARROWING]]
+            pairs = self._closest(pairs, len(pairs) // _NARROWING)
             if len(pairs) < _FEWEST:
                 return
+
+    def _chosen(self, limit: int) -> np.ndarray:
+        """All pairs, or so many of them: half of these are the closest so far, the others random."""
+        pairs = self.rng.permutation(np.argwhere(self.target.removed))
+        for cells, _, values in samples(self.target, np.arange(len(self.target.cells)), self.rng):
+            self.largest[cells] = np.maximum(self.largest[cells], values.max(axis=1))
+            self.smallest[cells] = np.minimum(self.smallest[cells], values.min(axis=1))
+        if len(pairs) <= limit:
+            return pairs
+        return np.concatenate([self._closest(pairs, limit // 2), pairs[: limit - limit // 2]])
+
+    def _closest(self, pairs: np.ndarray, count: int) -> np.ndarray:
+        """The so many pairs whose units came closest to being active, compared with how much they vary in the cell."""
+        largest, smallest = self.largest[pairs[:, 0], pairs[:, 1]], self.smallest[pairs[:, 0], pairs[:, 1]]
+        closeness = largest / (largest - smallest + _LEAST_SPREAD)
+        return pairs[np.argsort(-closeness, kind="stable")[:count]]
 
     def _points(self, pairs: np.ndarray) -> Iterator[tuple[str, Points]]:
         """All points for some pairs, cells together: ``[m, 2]``."""
@@ -83,8 +99,8 @@ class _Attack:
         """The points of an ascent and the neighbours of its best ones; returns these."""
         cells, units = pairs.T
         way = climb(self.prepared, self.target.cells[cells], units, start)
-        value = own_values(self.prepared, units, way[-1]) / (self.spread[units] + _LEAST_SPREAD)
-        self.closeness[cells, units] = np.maximum(self.closeness[cells, units], value)
+        value = own_values(self.prepared, units, way[-1])
+        self.largest[cells, units] = np.maximum(self.largest[cells, units], value)
         yield from ((ASCENT, points) for points in way)
         yield from ((BORDERS, clip(points, self.target.domain)) for points in neighbours(way[-1], self.rng))
         return way[-1]
@@ -100,18 +116,31 @@ class _Attack:
         return rows, self.sample[place[rows]]
 
 
-def best_of_sample(target: Target, pairs: np.ndarray, rng: np.random.Generator) -> Points:
-    """For each pair (cell, unit) the point of a sample of the cell at which the unit is largest; ``[m, n_in]``."""
-    best = np.empty((len(pairs), target.network.n_in), np.float32)
-    cells = np.unique(pairs[:, 0])
+def samples(
+    target: Target, cells: np.ndarray, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, Points, np.ndarray]]:
+    """Samples of distinct cells, as many cells at a time as fit into memory.
+
+    Yields
+    ------
+    tuple[np.ndarray, Points, np.ndarray]
+        Cells ``[k]``, points ``[k, m, n_in]``, pre-activations of all units ``[k, m, n_relu]``.
+    """
     together = max(1, _NUMBERS // (_SAMPLE * max(1, target.prepared.relu_units)))
     for first in range(0, len(cells), together):
         chosen = cells[first : first + together]
         points = on_bounds(target.cells[np.repeat(chosen, _SAMPLE)], rng)
-        values = all_values(target.prepared, points).reshape(len(chosen), _SAMPLE, -1)
-        rows = np.flatnonzero(np.isin(pairs[:, 0], chosen))
-        place = np.searchsorted(chosen, pairs[rows, 0])
-        best[rows] = points.reshape(len(chosen), _SAMPLE, -1)[place, values.argmax(axis=1)[place, pairs[rows, 1]]]
+        values = all_values(target.prepared, points)
+        yield chosen, points.reshape(len(chosen), _SAMPLE, -1), values.reshape(len(chosen), _SAMPLE, -1)
+
+
+def best_of_sample(target: Target, pairs: np.ndarray, rng: np.random.Generator) -> Points:
+    """For each pair (cell, unit) the point of a sample of the cell at which the unit is largest; ``[m, n_in]``."""
+    best = np.empty((len(pairs), target.network.n_in), np.float32)
+    for cells, points, values in samples(target, np.unique(pairs[:, 0]), rng):
+        rows = np.flatnonzero(np.isin(pairs[:, 0], cells))
+        place, units = np.searchsorted(cells, pairs[rows, 0]), pairs[rows, 1]
+        best[rows] = points[place, values.argmax(axis=1)[place, units]]
     return best
 
 

@@ -166,7 +166,7 @@ def _forgery_record(forged: Forgery, path: Path, options: argparse.Namespace) ->
     write_draft(forged.draft, path)
     target = open_target(path)
     found = _hunt(target, options, 2 * options.forged, directed=options.forged)
-    closings = attack_closings(target, max(1, options.forged), options.seed)
+    closings = attack_closings(target, max(1, options.forged // 5), options.seed)
     directed = [finding for kind, finding in found.items() if kind != UNIFORM]
     different = sum(finding.different for finding in directed)
     return {

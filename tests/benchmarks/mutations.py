@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from tests.certificates.bases import BASES
@@ -39,10 +38,13 @@ def measure(attempts: int, kinds: int | None = None) -> dict[str, object]:
         "attempts": attempts,
         "bases": list(BASES),
         "kinds": len(tallies),
-        **{key: sum(getattr(tally, key) for tally in tallies) for key in ("instances", "rejected", "source", "harmless")},
+        **{
+            key: sum(getattr(tally, key) for tally in tallies)
+            for key in ("instances", "rejected", "source", "harmless")
+        },
         "topics": _topics(tallies),
         "seconds": round(time.monotonic() - start, 1),
-        "by_kind": [asdict(tally) for tally in tallies],
+        "by_kind": [vars(tally) | {"topics": dict(tally.topics)} for tally in tallies],
     }
 
 
@@ -72,7 +74,9 @@ def page(record: dict) -> str:
         "|---|---:|---:|---:|---:|---|",
     ]
     for row in record["by_kind"]:
-        about = ", ".join(f"{topic} {count}" for topic, count in sorted(row["topics"].items(), key=lambda item: -item[1]))
+        about = ", ".join(
+            f"{topic} {count}" for topic, count in sorted(row["topics"].items(), key=lambda item: -item[1])
+        )
         lines.append(
             f"| {row['kind']} | {row['instances']} | {row['rejected']} | {row['source']} | {row['harmless']} | {about} |"
         )

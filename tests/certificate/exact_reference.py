@@ -71,7 +71,7 @@ class Reference:
             case Dense():
                 n = len(terms)
                 gamma = (n + 1) * U / (1 - (n + 1) * U)
-                return gamma * total + sum(((2 + abs(w) + self.size(key)) * T for key, w in terms.items()), 3 * T)
+                return gamma * total + sum(((3 + abs(w) + self.size(key)) * T for key, w in terms.items()), 3 * T)
             case Add():
                 return U * total + 3 * T
             case Elementwise():

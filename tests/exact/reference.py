@@ -69,7 +69,7 @@ class Reference:
         match layer["kind"], layer.get("op"):
             case "dense", _:
                 gamma = (n + 1) * U / (1 - (n + 1) * U)
-                return gamma * load + sum((2 + abs(w) + H[k, j]) * T for k, j, w in terms) + 3 * T
+                return gamma * load + sum((3 + abs(w) + H[k, j]) * T for k, j, w in terms) + 3 * T
             case "elementwise", "mul":
                 return U * load + (1 + abs(terms[0][2]) + H[terms[0][:2]]) * T
             case "elementwise", "div":

@@ -21,7 +21,8 @@ from slicer.certificate.verdict import Accepted, AuditResult, CellOutcome, Rejec
 MANIFEST, FAMILY = "manifest.json", "family/family.json"
 MODELS = ("parent.onnx", "parent.nnet")
 MAX_CELLS, MAX_SIZE = 10**6, 1 << 28
-_PATH = re.compile(r"[A-Za-z0-9_./-]+")
+_NAME = "[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+_PATH = re.compile(f"{_NAME}(?:/{_NAME})*")
 _MANIFEST_KEYS = ("format", "mode", "source", "options", "tools", "truncated", "files")
 _FAMILY_KEYS = ("format", "mode", "parent", "domain", "tree", "members", "cells")
 Progress = Callable[[int, int], None]
@@ -187,8 +188,8 @@ class _Bundle:
             entry = form.record(value, where, ("path", "sha256", "size"))
             size = form.integer(entry["size"], where, MAX_SIZE)
             path = form.text(entry["path"], where)
-            good = _PATH.fullmatch(path) and not {"", ".", ".."} & set(path.split("/"))
-            expect(good, where, "expected a relative path of ASCII letters, digits and _ . - with no . or .. in it")
+            good = _PATH.fullmatch(path)
+            expect(good, where, "expected a relative path of names of ASCII letters, digits and _ . - not first a dot")
             self.listed[path] = form.text(entry["sha256"], where), size
         expect([*self.listed] == sorted(self.listed), MANIFEST, "expected files by increasing path")
         expect(len(self.listed) == len(fields["files"]), MANIFEST, "expected every file once")

@@ -1,0 +1,141 @@
+"""The honest bundles that lies are told about: one made by hand, a compressed chain and two compressed graphs.
+
+Between them the graphs have all kinds of layers; members of the first have prefixes, in the second all cells share one.
+
+The one made by hand, on [−1, 1]², can be checked with a pencil:
+
+    layer 1   a = −2 + x₀ + x₁/4    p = x₀ + x₁    q = x₀ − x₁    c = 3 + x₁    d = x₀ − ½
+    layer 3   g = 2·relu(a) + ¾     f = relu(p) + relu(q) − 5/2   e = relu(c) − 1   h = relu(d) + ½
+    layer 5   y₀ = ½·relu(g) + relu(f) + relu(e) + 3·relu(h) − ¼     y₁ = −2·relu(g) + relu(f) + 1
+
+Cell 0 is x₀ ≤ 0, cell 1 the rest with x₁ ≤ ½, cell 2 what remains. a and f are inactive everywhere, d in cell 0; c, e
+and g are active. So g is the constant ¾, y₁ the constant −½, y₀ begins with the prefix ⅜, and h is the constant ½ in
+cell 0. p and q are needless without f. In cell 1 f needs cuts of x₁: for the whole cell the lines over p and q give
++0.1, for x₁ cut at 0 and −½ less than zero. The root's active closings there are facts that nothing rests on.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from dispatcher.layers import Input, Layers, Relu, dense
+from slicer.family.compress import Options, compress
+from slicer.network import Network
+from slicer.readers import read_network_bytes
+from tests.certificates.graph_onnx import graph_bytes
+from tests.certificates.opened import Json, Opened, open_bundle
+from tests.onnx_files import onnx_bytes
+from tests.random_networks import chain, mixed
+
+HAND, CHAIN, PREFIXES, RESIDUAL = "hand", "chain", "prefixes", "residual"
+BASES = (HAND, CHAIN, PREFIXES, RESIDUAL)
+
+
+def base(name: str, folder: Path) -> Opened:
+    """A fresh copy of an honest bundle, taken apart; ``folder`` is where `compress` may work."""
+    return _made(name, folder).copy()
+
+
+@cache
+def _made(name: str, folder: Path) -> Opened:
+    if name == HAND:
+        return hand()
+    network, domain = _compressed(name)
+    model = folder / f"{name}.onnx"
+    model.write_bytes(graph_bytes(network))
+    bundle = compress(model, domain, folder / name, Options(cells=4, effort=60, jobs=1))
+    return open_bundle(bundle.path)
+
+
+def _compressed(name: str) -> tuple[Network, str]:
+    """Network and domain; the seeds are chosen for proofs with splits in several cells."""
+    if name == CHAIN:
+        return chain(np.random.default_rng(3), [2, 7, 6, 2]), "0,1;-0.5,1"
+    seed = {PREFIXES: 22, RESIDUAL: 41}[name]
+    return mixed(np.random.default_rng(seed), blocks=3, width=4), "-1:1"
+
+
+def hand_layers() -> Layers:
+    """The network of the module docstring."""
+    first = np.array([[1, 0.25], [1, 1], [1, -1], [0, 1], [1, 0]])
+    second = np.array([[2, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]])
+    third = np.array([[0.5, 1, 1, 3], [-2, 1, 0, 0]])
+    return (
+        Input(2),
+        dense(0, first, np.array([-2, 0, 0, 3, -0.5])),
+        Relu(1, 5),
+        dense(2, second, np.array([0.75, -2.5, -1, 0.5])),
+        Relu(3, 4),
+        dense(4, third, np.array([-0.25, 1])),
+    )
+
+
+def hand() -> Opened:
+    """The bundle of the module docstring."""
+    source = onnx_bytes(Network(hand_layers()))
+    network = read_network_bytes(source, "parent.onnx")
+    one, half = 1.0, 0.5
+    whole = _box((-one, -one), (one, one))
+    nodes = [
+        {"axis": 0, "threshold": (0.0).hex(), "low": 1, "high": 2},
+        {"cell": 0},
+        {"axis": 1, "threshold": half.hex(), "low": 3, "high": 4},
+        {"cell": 1},
+        {"cell": 2},
+    ]
+    close_f = {"inactive": [[4, [1]]]}
+    trees = [
+        [{"inactive": [[2, [0, 4]], [4, [1]]]}],
+        [
+            {"active": [[2, [3]], [4, [2]]], "inactive": [[2, [0]]], "axis": 1, "threshold": (0.0).hex()},
+            {"axis": 1, "threshold": (-half).hex()},
+            *(close_f, close_f, close_f),
+        ],
+        [{"active": [[2, [3]]], "inactive": [[2, [0]], [4, [1]]]}],
+    ]
+    boxes = [
+        _box((-one, -one), (0.0, one)),
+        _box((0.0, -one), (one, half)),
+        _box((0.0, half), (one, one)),
+    ]
+    removed = [[[2, [0, 4]], [4, [1]]], [[2, [0]], [4, [1]]], [[2, [0]], [4, [1]]]]
+    certificates = [
+        {"format": "netslicer-certificate/1", "mode": "bitwise", "cell": cell, "box": boxes[cell], "parent": "",
+         "member": "", "removed": removed[cell], "tree": trees[cell]}
+        for cell in range(3)
+    ]  # fmt: skip
+    family = {"format": "netslicer-family/1", "mode": "bitwise", "parent": "", "domain": whole, "tree": nodes,
+              "members": [], "cells": [0, 1, 1]}  # fmt: skip
+    manifest = {"format": "netslicer-bundle/1", "mode": "bitwise", "source": "parent.onnx", "truncated": False,
+                "options": {"cells": 3, "seed": 0}, "tools": {"netslicer": "by hand"}}  # fmt: skip
+    parent = json.loads(network.content)
+    result = Opened(("parent.onnx", source), parent, family, [], json.loads(json.dumps(certificates)), manifest)
+    result.rebuild_members()
+    return result
+
+
+def worked() -> Opened:
+    """The worked example of CERTIFICATE.md §6: one cell, one removed unit, two empty layers, a constant output."""
+    layers = (
+        Input(2),
+        dense(0, np.array([[1, 0.25]]), np.array([-2])),
+        Relu(1, 1),
+        dense(2, np.array([[0.5]]), np.array([3])),
+    )
+    result, source = hand(), onnx_bytes(Network(layers))
+    result.source = ("parent.onnx", source)
+    result.parent = json.loads(read_network_bytes(source, "parent.onnx").content)
+    result.family |= {"tree": [{"cell": 0}], "cells": [0]}
+    close = [[2, [0]]]
+    box = _box((-1.0, -1.0), (1.0, 1.0))
+    result.certificates = [result.certificates[0] | {"box": box, "removed": close, "tree": [{"inactive": close}]}]
+    result.rebuild_members()
+    return result
+
+
+def _box(lower: tuple[float, ...], upper: tuple[float, ...]) -> Json:
+    return {"lower": [x.hex() for x in lower], "upper": [x.hex() for x in upper]}

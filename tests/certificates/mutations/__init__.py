@@ -1,0 +1,1 @@
+"""Meaning-changing edits of valid bundles, by kind."""

@@ -1,0 +1,147 @@
+"""Whether a bundle is true, decided without either checker: the judge of whatever both of them accept.
+
+Every closing is proved again by the reference method in exact rational numbers (`Reference`, unit by unit); members are
+rebuilt by the producer's rules and run against the parent at corners, borders and random points of their cells; the
+deployed reader must load the bundle and return the parent's bits all over the domain; the model must be the parent.
+What is missing is said in words; nothing missing means true.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+import dispatcher
+from dispatcher.files import read_network
+from dispatcher.layers import Layers, Relu
+from slicer.network import Network
+from slicer.readers import read_network_bytes
+from tests.certificate.exact_reference import Reference
+from tests.certificate.rigorous_kit import evaluate, evaluate_member
+from tests.certificates.opened import Json, Opened, canonical, member_of, open_bundle, sha
+from tests.certificates.trees import Corners, boxes, closings, corners, covers, halves, leaves, parents
+
+F32 = np.float32
+POINTS = 60
+
+
+def doubts(bundle: Path) -> list[str]:
+    """Everything that keeps a bundle on disk from being shown true, in words."""
+    opened = open_bundle(bundle)
+    network, found = opened.network, list[str]()
+    if read_network_bytes(opened.source[1], opened.source[0]).content != canonical(opened.parent):
+        found.append("the source model reads as another network")
+    if {opened.manifest["mode"], opened.family["mode"], *(c["mode"] for c in opened.certificates)} != {"bitwise"}:
+        found.append("another claim")
+    cells = list(_cells(opened.family["tree"], 0, corners(opened.family["domain"])))
+    if [cell for cell, _ in cells] != list(range(len(opened.certificates))):
+        found.append("cells and certificates differ in number or order")
+        return found
+    for cell, box in cells:
+        found += [f"cell {cell}: {doubt}" for doubt in _cell_doubts(opened, network, cell, box)]
+    return found + _doubts_of_deployment(bundle, network, cells)
+
+
+def _cells(tree: Json, node: int, box: Corners) -> list[tuple[int, Corners]]:
+    """Cells with their closed boxes, as routing reaches them from a node."""
+    record = tree[node]
+    if "cell" in record:
+        return [(record["cell"], box)]
+    low, high = halves(box, record["axis"], float.fromhex(record["threshold"]))
+    return _cells(tree, record["low"], low) + _cells(tree, record["high"], high)
+
+
+def _cell_doubts(opened: Opened, network: Network, cell: int, box: Corners) -> list[str]:
+    """What is wrong or unproved about one cell."""
+    certificate = opened.certificates[cell]
+    found = []
+    if certificate["cell"] != cell or not all(map(np.array_equal, corners(certificate["box"]), box)):
+        found.append("the certificate is about another cell")
+    member = opened.members[opened.family["cells"][cell]]
+    names = [certificate["format"], certificate["parent"], certificate["member"]]
+    if names != ["netslicer-certificate/1", network.digest, sha(canonical(member))]:
+        found.append("the certificate is about another network or member")
+    if json.loads(member_of(network, certificate["removed"])) | {"parent": member["parent"]} != member:
+        found.append("another member follows from the removals")
+    if not _equal_outputs(network.content, canonical(member), box):
+        found.append("member and parent differ at a point")
+    return found + _proof_doubts(opened, certificate, box)
+
+
+def _proof_doubts(opened: Opened, certificate: Json, box: Corners) -> list[str]:
+    """Closings that the exact reference method does not prove, and removed units left open on some path."""
+    tree, found = certificate["tree"], []
+    if not covers(tree, box):
+        return ["the proof tree does not cover the cell"]
+    own: list[list[tuple[int, int, str]]] = [[] for _ in tree]
+    for node, phase, layer, unit in closings(tree):
+        own[node].append((layer, unit, phase))
+    facts = [()]
+    for parent in parents(tree).values():
+        facts.append((*facts[parent], *own[parent]))
+    for node, (lower, upper) in enumerate(boxes(tree, box)):
+        unproved = _unproved(canonical(opened.parent), tuple(lower), tuple(upper), facts[node], tuple(own[node]))
+        found += [f"tree[{node}]: {doubt}" for doubt in unproved]
+    wanted = {(layer, unit, "inactive") for layer, units in certificate["removed"] for unit in units}
+    for leaf in leaves(tree):
+        found += [f"tree[{leaf}]: a removed unit is open" for _ in wanted.difference(own[leaf], facts[leaf])]
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _unproved(parent: bytes, lower: tuple, upper: tuple, facts: tuple, claims: tuple) -> list[str]:
+    """The claims on a box that exact arithmetic does not prove."""
+    if not claims:
+        return []
+    layers = _layers(parent)
+    reference = Reference(layers, lower, upper, {(layer, unit): phase for layer, unit, phase in facts})
+    found = []
+    for position, unit, phase in claims:
+        relu = layers[position]
+        assert isinstance(relu, Relu)
+        low, high = reference.bounds[relu.source][unit]
+        if not (high <= 0 if phase == "inactive" else low >= 0):
+            found.append(f"unit {unit} of layer {position} is not proved {phase}")
+    return found
+
+
+@lru_cache(maxsize=64)
+def _layers(parent: bytes) -> Layers:
+    return read_network(parent)
+
+
+@lru_cache(maxsize=1024)
+def _outputs(parent: bytes, points: bytes) -> np.ndarray:
+    """The parent's declared evaluation at points given by their bytes."""
+    layers = _layers(parent)
+    return evaluate(layers, np.frombuffer(points, F32).reshape(-1, layers[0].width))[-1]
+
+
+def _equal_outputs(parent: bytes, member: bytes, box: Corners) -> bool:
+    """Whether a member returns the parent's bits at points of a box."""
+    points = sample(box, POINTS)
+    outputs = evaluate_member(_layers(parent), json.loads(member), points)
+    return bool((outputs == _outputs(parent, points.tobytes())).all())
+
+
+def sample(box: Corners, count: int) -> np.ndarray:
+    """Corners (at most 64), their inner neighbours by one ulp, and random points, ``[m, n]`` float32."""
+    lower, upper = (corner.astype(F32) for corner in box)
+    rng = np.random.default_rng(0)
+    choice = np.array(list(itertools.islice(itertools.product((False, True), repeat=len(lower)), 64)))
+    inner = np.where(choice, np.nextafter(upper, lower), np.nextafter(lower, upper))
+    spread = (lower + rng.random((count, len(lower))) * (upper.astype(float) - lower)).astype(F32)
+    return np.clip(np.concatenate([np.where(choice, upper, lower), inner, spread]), lower, upper)
+
+
+def _doubts_of_deployment(bundle: Path, network: Network, cells: list[tuple[int, Corners]]) -> list[str]:
+    """Whether what a user loads returns the parent's bits at points of all cells and on their borders."""
+    points = np.concatenate([sample(box, POINTS // 2) for _, box in cells])
+    outputs = dispatcher.load(bundle).predict(points)
+    return (
+        [] if (outputs == _outputs(network.content, points.tobytes())).all() else ["the family differs from the parent"]
+    )
