@@ -56,12 +56,17 @@ def hunt(target: Target, judge: Judge, directed: int, uniform: int, seed: int) -
 def _batches(
     target: Target, directed: int, uniform: int, rng: np.random.Generator
 ) -> Iterator[tuple[int, plain.Points]]:
-    """All points with the numbers of their kinds: half of the directed ones for units, the others in equal shares."""
+    """All points with the numbers of their kinds.
+
+    Half of the directed points are shared out equally among the kinds that need no look inside the network; units get
+    the others, and what a kind could not use.
+    """
     share = directed // 2 // len(_PLAIN)
     for kind, make in _PLAIN.items():
         for points in make(target, share, rng):
             yield NAMES.index(kind), points
-    for kind, points in unit_points(target, directed - directed // 2, rng):
+            directed -= len(points)
+    for kind, points in unit_points(target, directed, rng):
         yield NAMES.index(kind), points
     for points in plain.uniform(target, uniform, rng):
         yield NAMES.index(UNIFORM), points

@@ -231,7 +231,7 @@ def _forgery_lines(rows: list[dict]) -> list[str]:
     lines = [
         "### Forged",
         "",
-        "Digests and form are right, the meaning is not. The exact checker reads no source models, so that a changed parent with members that follow from it is outside its claim.",
+        "Digests and form are right, the meaning is not. The exact checker reads no source models: that a parent is its source model is outside its claim.",
         "",
         "| what was forged | an input shows it | `slicer audit` | `check.py` | differences at directed points | at uniform points | closings violated |",
         "|---|---|---|---|---|---|---|",
