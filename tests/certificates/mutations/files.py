@@ -192,7 +192,7 @@ def certificate_copied(files: Files, rng: Random) -> None:
 
 
 def file_missing(files: Files, rng: Random) -> None:
-    del files[pick(rng, sorted(files))]
+    del files[pick(rng, sorted(path for path in files if path in _proofs(files) or path.startswith("parent.")))]
 
 
 def further_proof_file(files: Files, rng: Random) -> None:

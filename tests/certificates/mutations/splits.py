@@ -183,7 +183,7 @@ KINDS = (
     Kind("subtrees swapped", subtrees_swapped, _WEAK),
     Kind("subtree pruned", subtree_pruned, ("open",)),
     Kind("subtree asserted without its cuts", subtree_collapsed, ("unproved",)),
-    Kind("superfluous split", split_inserted, ()),
+    Kind("superfluous split", split_inserted, ("unproved",)),
     Kind("two nodes exchanged", nodes_exchanged, (*_WEAK, "form")),
     Kind("proof reversed", tree_reversed, _WEAK),
     Kind("proof rotated", tree_rotated, _WEAK),
