@@ -6,10 +6,12 @@ thousands of bundles do not pay for thousands of processes. `judge_outside` does
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -141,7 +143,7 @@ def exact_opinion(bundle: Path) -> Opinion:
     for value in vars(module).values():  # it keeps an open bundle, as a process checks just one
         if hasattr(value, "cache_clear"):
             value.cache_clear()
-    output, errors, report = io.StringIO(), io.StringIO(), Path(_scratch().name) / "report.json"
+    output, errors, report = io.StringIO(), io.StringIO(), _scratch() / "report.json"
     report.unlink(missing_ok=True)
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
@@ -152,9 +154,11 @@ def exact_opinion(bundle: Path) -> Opinion:
 
 
 @cache
-def _scratch() -> tempfile.TemporaryDirectory[str]:
+def _scratch() -> Path:
     """Where this process's reports go; creating a folder for each takes longer than many a check."""
-    return tempfile.TemporaryDirectory()
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def exact_opinion_outside(bundle: Path, checker: Path = CHECKER) -> Opinion:

@@ -120,9 +120,9 @@ def vector(value: object, where: str, length: int) -> Array:
     digits = text(value, where)
     good = len(digits) == 8 * length and _BITS.fullmatch(digits)
     expect(good, where, f"expected {length} numbers of 8 lower-case hex digits")
-    numbers = np.frombuffer(bytes.fromhex(digits), ">f4").astype(np.float64)
+    numbers = np.frombuffer(bytes.fromhex(digits), ">f4")
     expect(np.isfinite(numbers).all(), where, "expected finite numbers")
-    return numbers
+    return numbers.astype(np.float64)
 
 
 def number(value: object, where: str) -> float:
