@@ -27,8 +27,12 @@ from slicer.search.tree import ProofTree
 Array = NDArray[np.float64]
 Phases = NDArray[np.int8]
 
-# Leaves split per round: enough rows for fast matrix products, few enough that choices stay fresh.
-ROUND = 16
+# Leaves split per round, a share of the open ones: enough rows for fast matrix products, few enough that choices stay
+# fresh, and more when looking at all open leaves begins to cost as much as bounding some.
+ROUND, LARGEST_ROUND, SHARE = 16, 128, 16
+# Numbers kept for the open leaves (gaps: leaves × ReLU units) above which work goes on depth first, in the newest
+# leaves: then their number grows no more than the tree's depth times a round.
+MEMORY = 2**23
 # A candidate whose bound exceeds zero by g on a leaf, and whose largest value seen is −m, is estimated to need
 # (1 + g/m)^COST boxes there: halving all of five inputs quarters the relaxation's excess.
 COST = 2.0
@@ -104,8 +108,12 @@ class Search:
             chosen = (open_units & focus).any(axis=1) & (self.leaves.axis >= 0)
             if not chosen.any():
                 return
-            count = min(ROUND, (effort - self.boxes) // 2)
-            self._split(np.flatnonzero(chosen)[:count])
+            self._split(self._next(np.flatnonzero(chosen), (effort - self.boxes) // 2))
+
+    def _next(self, chosen: NDArray[np.int64], affordable: int) -> NDArray[np.int64]:
+        """The leaves of the next round among the chosen ones: the oldest, or the newest when memory is short."""
+        count = min(max(ROUND, len(self.leaves.node) // SHARE), LARGEST_ROUND, affordable)
+        return chosen[-count:] if self.leaves.gap.size > MEMORY else chosen[:count]
 
     def open_candidates(self) -> NDArray[np.bool_]:
         """Candidates that are open on some leaf ``[n_relu]``."""
@@ -117,16 +125,16 @@ class Search:
 
     def _focus(self, open_units: NDArray[np.bool_], budget: int) -> NDArray[np.bool_]:
         """The candidates to work for: cheapest first, as long as their joint estimate fits the budget; ``[n_relu]``."""
-        best = np.where(self.target < 0, -self.extremes.largest, self.extremes.smallest)
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            cost = np.where(open_units, (1 + np.maximum(self.leaves.gap, 0) / np.maximum(best, 0)) ** COST, 0.0)
-        cost = np.nan_to_num(cost, nan=np.inf, posinf=np.inf)
-        total = cost.sum(axis=0)
-        order = np.argsort(total, kind="stable")
-        order = order[(total[order] > 0) & np.isfinite(total[order])]
+        focus = np.zeros(open_units.shape[1], bool)
+        units = np.flatnonzero(open_units.any(axis=0))
+        best = np.where(self.target < 0, -self.extremes.largest, self.extremes.smallest)[units]
+        units, best = units[best > 0], best[best > 0]  # a margin of zero is never proved by splitting
+        with np.errstate(over="ignore"):
+            cost = (1 + np.maximum(self.leaves.gap[:, units], 0) / best) ** COST
+        cost[~open_units[:, units]] = 0
+        order = np.argsort(cost.sum(axis=0), kind="stable")
         joint = np.maximum.accumulate(cost[:, order], axis=1).sum(axis=0)
-        focus = np.zeros(len(best), bool)
-        focus[order[: max(1, int((joint <= budget).sum()))]] = True
+        focus[units[order[: max(1, int((joint <= budget).sum()))]]] = True
         return focus
 
     def _split(self, chosen: NDArray[np.int64]) -> None:
@@ -164,7 +172,7 @@ class Search:
         above = pre_activations(self.prepared, bounds.upper)
         below = pre_activations(self.prepared, bounds.lower)
         gap = np.where(self.target < 0, above, -below)
-        axis = _split_axis(bounds, wanted.any(axis=1), lower, upper)
+        axis = np.where(wanted.any(axis=1), self._axis(bounds, lower, upper), -1)
         return _Leaves(np.array(nodes), lower, upper, bounds.proved, gap, axis)
 
     def _refute(self, bounds: Bounds, lower: Array, upper: Array) -> None:
@@ -181,14 +189,16 @@ class Search:
         """Candidates whose extremes contradict their phase are none any more."""
         self.target = np.where(self.extremes.phase == self.target, self.target, 0).astype(np.int8)
 
+    def _axis(self, bounds: Bounds, lower: Array, upper: Array) -> NDArray[np.int64]:
+        """Input whose halving takes most from the linear bounds: Σ|slope|·width over a box's tasks; −1 for none."""
+        score = (upper - lower) * 1e-9
+        for tasks, bound in bounds.last:
+            np.add.at(score, tasks.box, np.abs(bound.slope) * (upper - lower)[tasks.box])
+        return best_axis(score, lower, upper)
 
-def _split_axis(bounds: Bounds, wanted: NDArray[np.bool_], lower: Array, upper: Array) -> NDArray[np.int64]:
-    """Input whose halving takes most from the linear bounds, Σ|slope|·width over a box's tasks; −1 if there is none."""
-    width = upper - lower
-    score = width * 1e-9
-    for tasks, bound in bounds.last:
-        np.add.at(score, tasks.box, np.abs(bound.slope) * width[tasks.box])
-    narrow = lower.astype(np.float32)
-    splittable = np.nextafter(narrow, np.float32(np.inf)) < upper  # a float32 threshold strictly inside exists
+
+def best_axis(score: Array, lower: Array, upper: Array) -> NDArray[np.int64]:
+    """Input with the largest score ``[k, n_in]`` among those that a float32 threshold can split; −1 for none."""
+    splittable = np.nextafter(lower.astype(np.float32), np.float32(np.inf)) < upper
     axis = np.where(splittable, score, -1.0).argmax(axis=1)
-    return np.where(splittable.any(axis=1) & wanted, axis, -1)
+    return np.where(splittable.any(axis=1), axis, -1)

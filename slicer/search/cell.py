@@ -45,10 +45,11 @@ def search_cell(
     effort: int,
     rng: np.random.Generator,
     stopped: Callable[[], bool] = lambda: False,
+    strategy: type[Search] = Search,
 ) -> CellSearch:
     """Look for units that are inactive on the box, spending at most ``effort`` bounded boxes (at least one)."""
     extremes = sample_extremes(prepared, box, rng)
-    search = Search(prepared, box, extremes)
+    search = strategy(prepared, box, extremes)
     search.climb(box, rng)
     candidates = search.target.copy()
     search.run(effort, stopped)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -29,6 +27,7 @@ from dispatcher.load import load
 from dispatcher.plan import Family, member_layers
 from dispatcher.vectors import border_points, corner_points, random_points
 from slicer.summary import summarize
+from tests.benchmarks.record import machine, write_record
 from tests.benchmarks.rounding import rounding_record
 
 BATCH = 500_000
@@ -58,13 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "model": options.model.name,
         "network": network.describe(),
         "command": _command(options),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}",
+        "machine": machine(),
         "runs": runs,
         "rounding": rounding_record(options.model, network, domain, options.rounding_boxes),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / f"{options.name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.out / f"{options.name}.md").write_text("\n".join(_page(record)) + "\n")
+    write_record(options.out, options.name, record, _page(record))
     return 0 if all(run["accepted"] and run["different"] == run["failed"] == 0 for run in runs) else 1
 
 

@@ -14,7 +14,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -36,6 +35,7 @@ from tests.attack.forgery import Forgery
 from tests.attack.hunt import KINDS, UNIFORM, hunt
 from tests.attack.judge import Finding, HostJudge
 from tests.attack.target import Target, open_target
+from tests.benchmarks.record import machine, write_record
 
 DIRECTED_SHARE = 5  # one point in so many is aimed at something
 CLOSINGS_SHARE = 100  # one closing for so many points
@@ -49,12 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     record = {
         "command": f"python -m tests.benchmarks.attack BUNDLE… --points {options.points} --forged {options.forged} "
         f"--seed {options.seed} --jobs {options.jobs}",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}",
+        "machine": machine(),
         "bundles": bundles,
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "attack.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
-    (options.out / "attack.md").write_text("\n".join(_page(record)) + "\n")
+    write_record(options.out, "attack", record, _page(record))
     return 0 if all(_good(bundle) for bundle in bundles) else 1
 
 

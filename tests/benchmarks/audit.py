@@ -13,7 +13,6 @@ import argparse
 import ast
 import json
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import slicer
 from slicer.certificate.exact import CHECKER
+from tests.benchmarks.record import machine, write_record
 
 RIGOROUS = CHECKER.parent / "rigorous"
 
@@ -44,13 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     record = {
         "model": options.model.name,
         "command": _command(options),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "machine": machine(),
         "lines": {"rigorous": _lines(sorted(RIGOROUS.glob("*.py"))), "exact": _lines([CHECKER])},
         "runs": runs,
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / f"{options.name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (options.out / f"{options.name}.md").write_text("\n".join(_page(record)) + "\n")
+    write_record(options.out, options.name, record, _page(record))
     return 0 if all(run["rigorous_accepts"] and run["exact_accepts"] for run in runs) else 1
 
 

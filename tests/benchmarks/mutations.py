@@ -9,7 +9,6 @@ Every mutant is judged by both checkers. It must be rejected by both, each for w
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.benchmarks.record import write_record
 from tests.certificates.bases import BASES
 from tests.certificates.mutations.engine import KINDS, Tally, run
 
@@ -56,7 +56,7 @@ def _topics(tallies: Sequence[Tally]) -> dict[str, int]:
     return dict(total.most_common())
 
 
-def page(record: dict) -> str:
+def page(record: dict) -> list[str]:
     """The record as Markdown."""
     lines = [
         "# Lies told to both checkers",
@@ -80,7 +80,7 @@ def page(record: dict) -> str:
         lines.append(
             f"| {row['kind']} | {row['instances']} | {row['rejected']} | {row['source']} | {row['harmless']} | {about} |"
         )
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,9 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--kinds", type=int, help="only the first kinds, for a try")
     arguments = parser.parse_args(argv)
     record = measure(arguments.attempts, arguments.kinds)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "mutations.json").write_text(json.dumps(record, indent=1) + "\n")
-    (arguments.out / "mutations.md").write_text(page(record))
+    write_record(arguments.out, "mutations", record, page(record))
     return 0
 
 
