@@ -71,8 +71,8 @@ def relax(lower: Array, upper: Array) -> Relaxation:
     width = np.where(unstable, upper - lower, 1.0)
     slope = np.where(unstable, np.clip(upper / width, 0.0, 1.0), active)
     offset = np.where(unstable, np.maximum(-slope * lower, (1 - slope) * upper), 0.0)
-    alpha = np.where(unstable, 1024 * upper >= -1000 * lower, active)
-    return Relaxation(slope, offset, alpha.astype(np.float64))
+    alpha = np.where(unstable, np.clip(4 * slope - 2, 0.0, 1.0), active)
+    return Relaxation(slope, offset, alpha)
 
 
 def backward(

@@ -3,16 +3,11 @@
 
     python3 -I -S check.py BUNDLE [--cells 10%|0-9,17] [--seed N] [--jobs N] [--json FILE]
 
-Exit status: 0 nothing is wrong, 1 rejected, 2 nothing to check. The rules are those of CERTIFICATE.md, to whose
-sections the numbers below refer; this file was written from that document alone.
+Written from CERTIFICATE.md alone, to whose sections the numbers below refer. Checked: the manifest and every digest
+(§7), every file with a meaning in strict canonical form (§8), the parent (§2), that nothing overflows on the domain
+(§4), the routing tree (§7), that every member is what the removals give, byte for byte (§3), and in every cell each
+closing of the proof tree, and that every path closes every removed unit (§5, §6). Not checked: see NOT_COVERED.
 
-Checked: the manifest and every digest (§7), every file with a meaning in strict canonical form (§8), the parent (§2),
-that nothing overflows on the domain (§4), the routing tree (§7), that every member is what the removals give, byte for
-byte (§3), and in every cell each closing of the proof tree, and that every path closes every removed unit (§5, §6).
-Not checked: that family/parent.json is the network in the source model (`slicer audit` reads the model and compares).
-
-Arithmetic
-----------
 Floats only carry float32 numbers exactly, choose scales (any scale is sound) and format messages. Bounds are integers.
 
 *Scale.* Unit v has an exponent e and stands for v / 2^e; its bounds are integers in units of 2^-F, rounded outward. A
@@ -31,18 +26,17 @@ is set, ``(sign << k) - sign`` is a mask of the k bits below it, which leaves A+
 
     affine   c += A b + abs(A) r = A (b - r) + A+ · 2 r
     relu     (undecided) slope s = floor(u 2^F / (u - l)); c += A+ · ceil((1 - s) u): as s <= u / (u - l), this offset
-             is at least -s l too, as §5 asks. The lower line has slope 1 or 0 by the reference rule.
+             is at least -s l too, as §5 asks. The lower line has the reference slope, of this s.
     input    c += max(A l, A u) = A l + A+ (u - l)
 
-and the bound is ceil((c + error) / 2^F). No slot overflows: let p be 1 for an input, max(1, sum of abs(w_j) p_j) for an
-affine unit, that of its source for a relu. No coefficient in a row of a unit exceeds its p (slopes are at most 1), but
-for the roundings of at most 2^20 settled units, 2^-F p each: 2 max(p) is enough. Likewise q = H for an input,
-abs(b) + r + sum of abs(w_j) q_j for an affine unit, twice that of its source for a relu, bounds c, H and every offset.
-`Fixed` chooses an S that holds both.
+and the bound is ceil((c + error) / 2^F). No slot overflows: let q be 2 for an input (whose H is at most 1), 1 + abs(b)
++ r + sum of abs(w_j) q_j for an affine unit, with H = q in r, twice that of its source for a relu. Then q bounds H, and
+in the rows of a unit every coefficient (slopes are at most 1), c and every offset, but for the roundings of at most
+2^20 settled units, 2^-F q each: 2 max(q) is enough. `Fixed` chooses an S that holds it.
 
-*Completeness.* Every node is bounded afresh by the reference method, with F = 44; if that proves not all, F = 160.
-(Only the H beside t is replaced by the constant q, which matters where values are near t = 2^-126.) If bounds of a unit
-cross, no execution fulfils the facts, and there is nothing to prove.
+*Completeness.* Every node is bounded afresh by the reference method, with F = 44; if that proves not all, with F = 512:
+at the largest scale, 2^128, and through dozens of layers all roundings are then far below 2^-10 t, less than §5 makes
+producers leave.
 
 *Float32* (§3): a product of two float32 numbers is exact in binary64; a sum or quotient rounded to binary64, which has
 53 >= 2 · 24 + 2 bits, then to float32, is correctly rounded (Figueroa 1995). So it is in the subnormal range: there
@@ -52,7 +46,6 @@ sums are exact, and a quotient is halfway between two float32 numbers or at leas
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import os
@@ -62,11 +55,12 @@ import reprlib
 import stat
 import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from fractions import Fraction
 from functools import cache, lru_cache, partial
+from hashlib import file_digest, sha256
 from itertools import chain, compress
 from operator import add, mul, truediv
 from typing import Any, BinaryIO, NamedTuple
@@ -80,31 +74,27 @@ NOT_COVERED = (
     "inputs outside the domain; FMA, other orders of sums, precisions or rounding modes, flush to zero",
     "compilers and hardware that do not implement IEEE-754 binary32; whether the parent is a good model",
 )
-NAME, MODELS = "[A-Za-z0-9_-][A-Za-z0-9_.-]*", frozenset(("parent.onnx", "parent.nnet"))
 MANIFEST, PARENT, FAMILY = "manifest.json", "family/parent.json", "family/family.json"
 CERTIFICATE, MEMBER, SHA256 = "certificates/{:06d}.json", "family/members/{}.json", "[0-9a-f]{64}"
-CHANGED = "expected sha256 and size as in the manifest"
-MAX_JSON, MAX_FILE = 2**26, 2**34  # bytes of a file that is read, that is only hashed
-MAX_NESTING = 32
+NAME, CHANGED = "[A-Za-z0-9_-][A-Za-z0-9_.-]*", "expected sha256 and size as in the manifest"
+MAX_JSON, MAX_FILE, MAX_NESTING = 2**26, 2**34, 32  # bytes of a file that is read, that is only hashed; levels
 LARGEST = (2 - 2.0**-23) * 2.0**127  # float32 number
 MAX_UNITS = 2**20  # of the network; §4 asks for less than 2^20 sources of a dense unit
-MAX_TERMS = 2**24  # numbers in the matrices as which elementwise and add layers are written here
 MAX_SLOT = 4096  # bits; S is about 110 for ordinary networks
 MAX_WAITING = 2**24  # numbers in the boxes and facts of the open splits of a proof tree
-BITS = (44, 160)  # F of the first and of the second attempt
+BITS = (44, 512)  # F of the first and of the second attempt
 CHUNK = 256  # rows of a batch
+FLOAT32 = struct.Struct(">f")  # the bits in big-endian order
+U, T = Fraction(1, 2**24), Fraction(1, 2**126)  # u and t of §4
 
 Json = Any  # what json.loads gives
 Pair = tuple[int, int]  # layer and unit
+Claim = tuple[int, int]  # number of a relu's source, -1 (inactive: <= 0) or 1 (active: >= 0)
 Box = tuple[tuple[float, ...], tuple[float, ...]]  # lower and upper corner
 
 
-class Accepted(NamedTuple):
-    """A cell whose removals are proved."""
-
-    nodes: int
-    closings: int
-    removed: int
+class Accepted(Counter[str]):
+    """A cell whose removals are proved: its nodes, closings and removed units."""
 
 
 class Rejected(Exception):
@@ -121,23 +111,12 @@ def require(holds: object, where: str, why: str) -> None:
         raise Rejected(where, why)
 
 
-def digest(data: bytes) -> str:
-    """The sha256 of some bytes."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def single(value: float) -> float:
     """The float32 number nearest to a binary64 number, ties to even; OverflowError where that is infinite."""
-    return float(struct.unpack("<f", struct.pack("<f", value))[0])
-
-
-def bits_of(value: float) -> str:
-    """A float32 number as eight hexadecimal digits."""
-    return struct.pack(">f", value).hex()
+    return float(FLOAT32.unpack(FLOAT32.pack(value))[0])
 
 
 # ------------------------------------------------------------------------------------------------ canonical JSON (§8)
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _TO_SQUARE, _NO_BRACKETS = bytes.maketrans(b"{}", b"[]"), bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -149,12 +128,12 @@ def canonical(value: Json) -> bytes:
 def read_json(data: bytes, where: str) -> Field:
     """Decode canonical JSON: bounded nesting, small integers, no other numbers, the same bytes when written again."""
     try:
-        value = json.loads(data.decode("ascii"), parse_int=_integer, parse_float=_refuse, parse_constant=_refuse)
+        value = json.loads(data.decode("ascii"), parse_int=_integer, parse_float=_integer, parse_constant=_integer)
         same = canonical(value) == data
     except (ValueError, RecursionError) as error:
         raise Rejected(where, f"expected ASCII JSON: {str(error)[:200]}") from error
     require(same, where, "expected canonical JSON: unique sorted keys, no spaces, one newline at the end")
-    brackets = _STRING.sub(b"", data).translate(_TO_SQUARE, _NO_BRACKETS)
+    brackets = re.sub(rb'"[^"\\]*(?:\\.[^"\\]*)*"', b"", data).translate(_TO_SQUARE, _NO_BRACKETS)
     for _ in range(MAX_NESTING):
         brackets = brackets.replace(b"[]", b"")
     require(not brackets, where, f"expected at most {MAX_NESTING} levels of nesting")
@@ -162,20 +141,17 @@ def read_json(data: bytes, where: str) -> Field:
 
 
 def _integer(text: str) -> int:
-    return int(text) if len(text) <= 16 else _refuse(text)
+    """A number that JSON may hold: an integer of at most 15 digits."""
+    if len(text) > 16 or not text.removeprefix("-").isdecimal():
+        raise ValueError(f"unexpected number {text[:40]}")
+    return int(text)
 
 
-def _refuse(text: str) -> int:
-    raise ValueError(f"unexpected number {text[:40]}")
-
-
-class Field:
+class Field(NamedTuple):
     """A value in a JSON file and its place; every method rejects values of another form than it is asked for."""
 
-    __slots__ = ("value", "where")
-
-    def __init__(self, value: Json, where: str) -> None:
-        self.value, self.where = value, where
+    value: Json
+    where: str
 
     def require(self, holds: object, expected: str) -> None:
         """Reject this value unless something holds."""
@@ -187,6 +163,10 @@ class Field:
         self.require(isinstance(self.value, dict), "an object")
         self.require(set(keys) <= set(self.value) <= {*keys, *optional}, f"the keys {[*keys, *optional]}")
         return {key: Field(value, f"{self.where} {key}") for key, value in self.value.items()}
+
+    def get(self, key: str) -> Json:
+        """The value of a key, or None, also if this is no object."""
+        return self.value.get(key) if isinstance(self.value, dict) else None
 
     def items(self, length: int | None = None) -> Iterator[Field]:
         """A list."""
@@ -233,7 +213,7 @@ class Field:
         for entry in self.items():
             first, second = entry.items(2)
             layer = first.integer(pairs[-1][0] + 1 if pairs else 0, len(layers) - 1)
-            first.require(layers[layer].kind == "relu", "a relu layer")
+            first.require(layers[layer].op == "relu", "a relu layer")
             second.require(second.value, "at least one unit")
             unit = -1
             for k in second.items():
@@ -250,18 +230,15 @@ _KEYS = {
 
 
 class Layer(NamedTuple):
-    """A layer of the parent. Dense: ``source``, ``weight`` [width][source width] and ``constant`` (the bias).
+    """A layer of the parent."""
 
-    Else ``reads`` lists the (layer, unit) that each unit depends on (none for the input).
-    """
-
-    kind: str
+    op: str  # input, dense, add, mul, div, relu, copy (gather and concat)
     width: int
-    op: str = ""
-    source: int = 0
-    weight: Sequence[Sequence[float]] = ()
-    constant: Sequence[float] = ()
-    reads: Sequence[tuple[Pair, ...]] = ()
+    reads: Sequence[Sequence[Pair]] = ()  # the (layer, unit) that each unit depends on
+    weight: Sequence[Sequence[float]] = ()  # of a dense layer, a row for each unit
+    constant: Sequence[float] = ()  # of an elementwise layer; a dense layer's bias
+    units: Sequence[int] = ()  # their numbers in the whole network; a copy has the number of the original
+    inputs: Sequence[Sequence[int]] = ()  # the numbers of what each unit reads
 
 
 def read_parent(file: Field) -> list[Layer]:
@@ -269,17 +246,21 @@ def read_parent(file: Field) -> list[Layer]:
     fields = file.record("format", "layers")
     fields["format"].equal("netslicer-network/1")
     layers: list[Layer] = []
-    units = 0
+    total = numbered = 0
     for entry in fields["layers"].items():
-        layers.append(_read_layer(entry, layers))
-        units += layers[-1].width
-        entry.require(layers[-1].width > 0 and units < MAX_UNITS, f"at least one unit, less than {MAX_UNITS} in all")
+        layer = _read_layer(entry, layers)
+        total += layer.width
+        entry.require(layer.width > 0 and total < MAX_UNITS, f"at least one unit, less than {MAX_UNITS} in all")
+        inputs = [[layers[source].units[k] for source, k in pairs] for pairs in layer.reads]
+        units = list(chain(*inputs)) if layer.op == "copy" else range(numbered, numbered + layer.width)
+        numbered = max(numbered, units[-1] + 1)
+        layers.append(layer._replace(units=units, inputs=inputs))
     fields["layers"].require(layers, "at least one layer")
     return layers
 
 
 def _read_layer(entry: Field, before: list[Layer]) -> Layer:
-    kind = str(entry.value.get("kind")) if isinstance(entry.value, dict) else ""
+    kind = str(entry.get("kind"))
     entry.require(kind in _KEYS, f"a layer of one of the kinds {sorted(_KEYS)}")
     fields = entry.record("kind", "name", *_KEYS[kind])
     fields["name"].text()
@@ -290,141 +271,100 @@ def _read_layer(entry: Field, before: list[Layer]) -> Layer:
     sources = [source.integer(0, len(before) - 1) for source in listed]
     widths = [before[source].width for source in sources]
     entry.require(sources and sum(widths) < MAX_UNITS, f"at least one source, and less than {MAX_UNITS} units")
+    if kind == "gather":
+        chosen = [index.integer(0, widths[0] - 1) for index in fields["indices"].items()]
+        return Layer("copy", len(chosen), [[(sources[0], unit)] for unit in chosen])
+    read = [[(source, unit) for unit in range(width)] for source, width in zip(sources, widths, strict=True)]
     if kind == "dense":
         rows = list(fields["weight"].items())
         weight, bias = [row.vector(widths[0]) for row in rows], fields["bias"].vector(len(rows))
-        return Layer(kind, len(rows), source=sources[0], weight=weight, constant=bias)
-    if kind == "gather":
-        chosen = [index.integer(0, widths[0] - 1) for index in fields["indices"].items()]
-        return Layer(kind, len(chosen), "copy", reads=[((sources[0], unit),) for unit in chosen])
-    read = [[(source, unit) for unit in range(width)] for source, width in zip(sources, widths, strict=True)]
+        return Layer(kind, len(rows), read[:1] * len(rows), weight, bias)
     if kind == "concat":
-        return Layer(kind, sum(widths), "copy", reads=[(pair,) for pair in chain(*read)])
+        return Layer("copy", sum(widths), [[pair] for pair in chain(*read)])
     if kind == "elementwise":
         op, constant = fields["op"].text("add|mul|div"), fields["constant"].vector(widths[0])
         entry.require(op != "div" or min(map(abs, constant)) >= 2.0**-126, "divisors of at least 2^-126")
-        return Layer(kind, widths[0], op, constant=constant, reads=[(pair,) for pair in read[0]])
+        return Layer(op, widths[0], [[pair] for pair in read[0]], constant=constant)
     entry.require(kind == "relu" or widths == [widths[0]] * 2, "two sources of one width")
-    return Layer(kind, widths[0], kind, reads=list(zip(*read, strict=True)))
+    return Layer(kind, widths[0], list(zip(*read, strict=True)))
 
 
 # ------------------------------------------------------------------------------------------------ members (§3)
 _OPERATIONS: dict[str, Callable[..., float]] = {
-    "add": add, "mul": mul, "div": truediv, "copy": lambda value: value,
-    "relu": lambda value: value if value > 0 else 0.0,
+    "add": add, "mul": mul, "div": truediv, "copy": float, "relu": partial(max, 0.0),
 }  # fmt: skip
 Constants = dict[int, float]  # of a layer, by unit
-Prefix = tuple[float, int | None, bool]  # of a dense unit: constant sum, first other term, whether it is recorded
+Prefixes = dict[int, tuple[int, str]]  # of a dense layer, by unit: first term that is not constant, sum before it
+Slim = tuple[Constants, Prefixes, list[Sequence[Pair]]]  # the third: what each unit still needs
 
 
 def member_of(layers: Sequence[Layer], parent: str, removed: Iterable[Pair]) -> bytes:
     """The member file that removing (relu layer, unit) pairs gives; OverflowError if a constant is infinite."""
-    constants, prefixes = _constants(layers, frozenset(removed))
+    slim = list(_slim(layers, frozenset(removed)))
+    needed: list[set[int]] = [set() for _ in layers]
+    needed[0], needed[-1] = set(range(layers[0].width)), set(range(layers[-1].width))
+    for place in range(len(layers) - 1, 0, -1):
+        for source, k in chain.from_iterable(slim[place][2][unit] for unit in needed[place]):
+            needed[source].add(k)
     rows = []
-    for known, begun, needed in zip(constants, prefixes, _needed(layers, constants, prefixes), strict=True):
-        dense = [(unit, *begun[unit]) for unit in sorted(needed) if unit in begun]
+    for layer, (known, begun, _), units in zip(layers, slim, map(sorted, needed), strict=True):
         rows.append({
-            "units": sorted(needed),
-            "prefixes": [[unit, first, bits_of(value)] for unit, value, first, recorded in dense if recorded],
-            "constants": [[unit, bits_of(known[unit])] for unit, _, first, _ in dense if first is None],
+            "units": units,
+            "prefixes": [[k, *begun[k]] for k in units if k in begun],
+            "constants": [[k, FLOAT32.pack(known[k]).hex()] for k in units if k in known and layer.op == "dense"],
         })  # fmt: skip
     return canonical({"format": "netslicer-member/1", "parent": parent, "layers": rows})
 
 
-def _constants(layers: Sequence[Layer], removed: frozenset[Pair]) -> tuple[list[Constants], list[dict[int, Prefix]]]:
-    """Of every layer the constant units, and the prefixes if it is dense."""
+def _slim(layers: Sequence[Layer], removed: frozenset[Pair]) -> Iterator[Slim]:
+    """One layer after the other: what is constant and what is needed without the removed units."""
     constants: list[Constants] = []
-    prefixes: list[dict[int, Prefix]] = []
     for place, layer in enumerate(layers):
-        begun = {unit: _prefix(row, constants[layer.source]) for unit, row in enumerate(layer.weight)}
-        known = {k: single(value + layer.constant[k]) for k, (value, first, _) in begun.items() if first is None}
+        known, begun, needs = Constants(), Prefixes(), list(layer.reads)
+        constants.append(known)
+        values: list[float | None] = []
         for unit, reads in enumerate(layer.reads):
-            values = [constants[source].get(k) for source, k in reads]
-            if (place, unit) in removed:
+            if not (layer.op == "dense" and unit):  # all units of a dense layer read the same
+                values = [constants[source].get(k) for source, k in reads]
+            if layer.op == "dense":
+                row = layer.weight[unit]
+                first, acc = _prefix(row, values)
+                if first == len(row):
+                    known[unit] = single((acc or 0.0) + layer.constant[unit])
+                elif acc is not None:
+                    begun[unit] = first, FLOAT32.pack(acc).hex()
+                needs[unit] = [reads[j] for j in range(first, len(row)) if row[j] and values[j] != 0]
+            elif (place, unit) in removed:
                 known[unit] = 0.0
             elif None not in values:
                 known[unit] = single(_OPERATIONS[layer.op](*values, *layer.constant[unit : unit + 1]))
-        constants.append(known)
-        prefixes.append(begun)
-    return constants, prefixes
+        yield known, begun, needs
 
 
-def _prefix(row: Sequence[float], constants: Constants) -> Prefix:
-    """Sum the terms of a dense unit in order as long as they are constant; a zero term changes nothing."""
-    acc, recorded = 0.0, False
-    for j, weight in enumerate(row):
-        if weight:
-            constant = constants.get(j)
-            if constant is None:
-                return acc, j, recorded
-            if constant:
-                acc, recorded = single(acc + single(weight * constant)), True
-    return acc, None, False
-
-
-def _needed(layers: Sequence[Layer], constants: list[Constants], prefixes: list[dict[int, Prefix]]) -> list[set[int]]:
-    """The needed units of every layer, found from the last to the first."""
-    needed: list[set[int]] = [set() for _ in layers]
-    needed[0], needed[-1] = set(range(layers[0].width)), set(range(layers[-1].width))
-    for place in range(len(layers) - 1, 0, -1):
-        layer, known = layers[place], constants[layers[place].source]
-        for unit in needed[place]:
-            if layer.kind == "dense":
-                row, first = layer.weight[unit], prefixes[place][unit][1]
-                terms = range(len(row) if first is None else first, len(row))
-                needed[layer.source].update(j for j in terms if row[j] and known.get(j) != 0)
-            else:
-                for source, k in layer.reads[unit]:
-                    needed[source].add(k)
-    return needed
+def _prefix(row: Sequence[float], values: Sequence[float | None]) -> tuple[int, float | None]:
+    """The first term of a dense unit that is neither zero nor constant; the sum before it, None if all is zero."""
+    acc = None
+    for j, (weight, constant) in enumerate(zip(row, values, strict=True)):
+        if weight and constant is None:
+            return j, acc
+        if weight and constant:
+            acc = single((acc or 0.0) + single(weight * constant))
+    return len(row), acc
 
 
 # ------------------------------------------------------------------------------------------------ affine units (§4)
-class Part(NamedTuple):
-    """A layer whose units are numbered on; gather and concat have none: they only give other names to units.
-
-    ``sources``: the units read, one by each unit (relu), all by all (dense), one or two by each (elementwise, add).
-    """
-
-    place: int
-    layer: Layer
-    units: range
-    sources: Sequence[int]
-
-    def gamma(self) -> Fraction:
-        """The relative error of every term (§4)."""
-        n = len(self.sources)
-        return Fraction(n + 1, 2**24 - n - 1) if self.layer.kind == "dense" else Fraction(1, 2**24)
-
-    def row(self, k: int) -> tuple[list[Fraction], Fraction, Fraction]:
-        """Affine unit k: weight of every source, bias, and the multiple of t = 2^-126 in its error, without H."""
-        layer = self.layer
-        c = Fraction(layer.constant[k]) if layer.constant else Fraction(0)
-        if layer.kind == "dense":
-            weights = list(map(Fraction, layer.weight[k]))
-            return weights, c, 3 * len(weights) + 3 + sum(map(abs, weights), Fraction(0))
-        weight = {"add": Fraction(1), "mul": c, "div": 1 / (c or Fraction(1))}[layer.op]
-        own, weights = len(self.sources) // layer.width, [Fraction(0)] * len(self.sources)
-        weights[own * k : own * (k + 1)] = [weight] * own
-        return weights, *((c, Fraction(3)) if layer.op == "add" else (Fraction(0), 1 + abs(weight)))
-
-
-def network_parts(layers: Sequence[Layer]) -> list[Part]:
-    """The parts in order."""
-    parts: list[Part] = []
-    names: list[Sequence[int]] = []  # of every layer the numbers of its units
-    terms = 0
-    for place, layer in enumerate(layers):
-        read = names[layer.source] if layer.kind == "dense" else [names[k][unit] for k, unit in chain(*layer.reads)]
-        terms += len(read) * layer.width * (layer.kind in {"elementwise", "add"})
-        require(terms <= MAX_TERMS, f"{PARENT} layers[{place}]", f"expected at most {MAX_TERMS} terms for this checker")
-        if layer.op == "copy":
-            names.append(read)
-        else:
-            first = parts[-1].units.stop if parts else 0
-            names.append(range(first, first + layer.width))
-            parts.append(Part(place, layer, range(first, first + layer.width), read))
-    return parts
+def affine_unit(layer: Layer, k: int) -> tuple[list[Fraction], Fraction, list[Fraction], Fraction]:
+    """Unit k of an affine layer: weights, bias, and its noise by the table of §4: a multiple of each H, and a rest."""
+    n, c = len(layer.inputs[k]), Fraction(layer.constant[k]) if layer.constant else Fraction(0)
+    if layer.op == "dense":
+        weights, gamma = list(map(Fraction, layer.weight[k])), Fraction(n + 1, 2**24 - n - 1)
+        sizes = list(map(abs, weights))
+        return weights, c, [gamma * size + T for size in sizes], gamma * abs(c) + (3 * n + 3 + sum(sizes)) * T
+    if layer.op == "add":
+        return [Fraction(1)] * n, c, [U] * n, U * abs(c) + 3 * T
+    if layer.op == "mul":
+        return [c], Fraction(0), [U * abs(c) + T], (1 + abs(c)) * T
+    return [1 / c], Fraction(0), [U / abs(c)], (1 + 1 / abs(c)) * T
 
 
 def scaled(value: Fraction, shift: int) -> int:
@@ -453,6 +393,9 @@ def unpack(packed: int, slot: int, count: int) -> list[int]:
     return [int.from_bytes(data[k : k + step], "little") - half for k in range(0, step * count, step)]
 
 
+Row = tuple[list[int], int, list[int], int]  # of an affine unit: weights, bias, noise by H, other noise; units of 2^-F
+
+
 class Bounds:
     """Bounds of all units on one box, and the noise of the affine ones, in units of 2^-F."""
 
@@ -467,13 +410,9 @@ class Batch:
         self.slot, self.bits, self.count, self.bounds = slot, bits, len(rows), bounds
         self.ones, self.top, self.rest, self.half = masks(slot, bits, len(rows))
         self.constant = self.error = 0  # packed c; an error that is the same for all rows: units of 2^-2F
-        self.pending: dict[int, int] = {}  # unit -> packed coefficients, units of 2^-2F
+        self.pending: dict[int, int] = defaultdict(int)  # unit -> packed coefficients, units of 2^-2F
         for k, (unit, sign) in enumerate(rows):
-            self.add(unit, sign << (2 * bits + slot * k))
-
-    def add(self, unit: int, packed: int) -> None:
-        """Add to a unit's coefficients."""
-        self.pending[unit] = self.pending[unit] + packed if unit in self.pending else packed
+            self.pending[unit] += sign << (2 * bits + slot * k)
 
     def settle(self, unit: int) -> tuple[int, int]:
         """Take a unit's coefficients A in units of 2^-F, rounded down: packed A and A+."""
@@ -495,8 +434,8 @@ class Batch:
 class Relu:
     """Units that are relu of their sources."""
 
-    def __init__(self, part: Part) -> None:
-        self.units, self.sources = part.units, part.sources
+    def __init__(self, units: Sequence[int], sources: Sequence[int]) -> None:
+        self.units, self.sources = units, sources
 
     def interval(self, bounds: Bounds) -> None:
         """The source's interval, cut at 0."""
@@ -513,48 +452,46 @@ class Relu:
             if high <= 0:
                 del batch.pending[unit]
             elif low >= 0:
-                batch.add(source, batch.pending.pop(unit))
+                batch.pending[source] += batch.pending.pop(unit)
             else:
                 value, positive = batch.settle(unit)
                 slope = (high << batch.bits) // (high - low)
                 batch.constant += positive * (high - (slope * high >> batch.bits))
-                below = (value - positive) << batch.bits if 1024 * high >= -1000 * low else 0
-                batch.add(source, positive * slope + below)
+                alpha = min(max(4 * slope - (2 << batch.bits), 0), 1 << batch.bits)
+                batch.pending[source] += positive * slope + ((value - positive) * alpha if alpha else 0)
 
 
 class Affine:
-    """Affine units; ``columns[k]`` are their weights of source k, in units of 2^-F like bias and tiny."""
+    """Affine units with common sources; ``columns[k]``: their weights of source k, in units of 2^-F like all here."""
 
-    def __init__(self, part: Part, slot: int, bits: int, rows: Sequence[tuple[list[int], int, int]]) -> None:
-        self.units, self.sources, self.slot, self.bits = part.units, part.sources, slot, bits
-        weights, self.bias, tiny = zip(*rows, strict=True)
+    def __init__(self, units: Sequence[int], sources: Sequence[int], slot: int, bits: int, rows: Sequence[Row]) -> None:
+        self.units, self.sources, self.slot, self.bits = units, sources, slot, bits
+        weights, self.bias, noise, rest = zip(*rows, strict=True)
         self.columns = list(zip(*weights, strict=True))
-        self.gamma = scaled(part.gamma(), bits) + 1
         self.packed = [pack(column, slot) for column in self.columns]
         self.sized = [pack(list(map(abs, column)), slot) for column in self.columns]
-        self.packed_bias, self.packed_tiny = pack(self.bias, slot), pack(tiny, slot)
-        self.sized_bias = pack(list(map(abs, self.bias)), slot)
+        self.noisy = [pack(column, slot) for column in zip(*noise, strict=True)]
+        self.packed_bias, self.packed_rest = pack(self.bias, slot), pack(rest, slot)
 
-    def load(self, bounds: Bounds) -> tuple[int, int]:
-        """Packed, rounded up: abs(bias) + sum of abs(weight) · H; and the error of rounded weights and bias."""
-        ones, _, rest, _ = masks(self.slot, self.bits, len(self.units))
+    def load(self, bounds: Bounds) -> list[int]:
+        """Of every unit abs(bias) + sum of abs(weight) · H, rounded up."""
         sizes = [max(-bounds.low[source], bounds.high[source]) for source in self.sources]
-        extra = ((sum(sizes) >> self.bits) + 3) * ones
-        return (sum(map(mul, self.sized, sizes)) >> self.bits & rest) + self.sized_bias + extra, extra
+        sums = unpack(sum(map(mul, self.sized, sizes)), self.slot, len(self.units))
+        return [abs(b) + (s + sum(sizes) >> self.bits) + 2 for b, s in zip(self.bias, sums, strict=True)]
 
     def interval(self, bounds: Bounds) -> None:
         """The interval rule; slot i is unit i."""
-        F, slot, count = self.bits, self.slot, len(self.units)
-        load, extra = self.load(bounds)
-        noise = (load * self.gamma >> F & masks(slot, F, count)[2]) + extra + self.packed_tiny
+        slot, count, twice = self.slot, len(self.units), self.bits + 1
         sides = [(bounds.low[source], bounds.high[source]) for source in self.sources]
         middle = sum(map(mul, self.packed, [low + high for low, high in sides]))
         spread = sum(map(mul, self.sized, [high - low for low, high in sides]))
-        ones, top, rest, half = masks(slot, F + 1, count)
-        above = ((middle + spread + top) >> (F + 1) & rest) - half + ones + self.packed_bias + noise
-        below = ((middle - spread + top) >> (F + 1) & rest) - half + self.packed_bias - noise
+        noise = sum(map(mul, self.noisy, [max(-low, high) for low, high in sides]))
+        noise = (noise >> self.bits & masks(slot, self.bits, count)[2]) + self.packed_rest
+        ones, top, rest, half = masks(slot, twice, count)
+        above = ((middle + spread + top) >> twice & rest) - half + ones + self.packed_bias + noise
+        below = ((middle - spread + top) >> twice & rest) - half + self.packed_bias - noise
         for side, packed in ((bounds.low, below), (bounds.high, above), (bounds.noise, noise)):
-            side[self.units.start : self.units.stop] = unpack(packed, slot, count)
+            side[self.units[0] : self.units[-1] + 1] = unpack(packed, slot, count)
 
     def eliminate(self, batch: Batch) -> None:
         """Replace the units by their affine functions and noise: a matrix product."""
@@ -567,176 +504,116 @@ class Affine:
         present = list(filter(None, values))
         for source, column in zip(self.sources, self.columns, strict=True) if present else ():
             if bounds.low[source] or bounds.high[source]:
-                batch.add(source, sum(map(mul, present, compress(column, values))))
-
-
-class Unit(NamedTuple):
-    """The scale of a unit, and p and q of the docstring (q in units of 2^-F)."""
-
-    exponent: int
-    p: int
-    q: int
+                batch.pending[source] += sum(map(mul, present, compress(column, values)))
 
 
 class Fixed:
-    """The network in fixed point, ready for bounds on any box in the domain; rejects what may overflow on it (§4)."""
+    """The network in fixed point, ready for bounds on any box in the domain."""
 
-    def __init__(self, parts: Sequence[Part], domain: Box, bits: int) -> None:
-        self.bits = bits
-        sizes = [max(abs(low), abs(high)) for low, high in zip(*domain, strict=True)]
-        self.units = [Unit(math.frexp(size)[1], 1, 2 << bits) for size in sizes]
-        rows = [[self._append(part, k) for k in range(part.layer.width)] for part in parts[1:]]
-        wide = max(max(unit.p.bit_length(), unit.q.bit_length() - bits) for unit in self.units)
-        self.slot = (2 * bits + wide + 11) // 8 * 8
+    def __init__(self, layers: Sequence[Layer], domain: Box, bits: int) -> None:
+        numbered = [layer for layer in layers if layer.op != "copy"]
+        self.bits, self.domain = bits, domain
+        self.exponents = [math.frexp(max(-x, y))[1] if x or y else -149 for x, y in zip(*domain, strict=True)]
+        self.reach = [2 << bits for _ in self.exponents]  # q of the docstring, in units of 2^-F
+        rows = [[self._append(layer, k) for k in range(layer.width)] for layer in numbered[1:]]
+        self.slot = (bits + max(self.reach).bit_length() + 11) // 8 * 8
         require(self.slot <= MAX_SLOT, PARENT, "expected a network less deep, or of less different weights")
-        self.blocks = [
-            Relu(part) if part.layer.kind == "relu" else Affine(part, self.slot, bits, own)
-            for part, own in zip(parts[1:], rows, strict=True)
-        ]
-        self.place = [place for place, part in enumerate(parts) for _ in part.units]  # 0: input, 1: blocks[0], …
-        switched = {source for part in parts if part.layer.kind == "relu" for source in part.sources}
-        self.switches = [[unit for unit in part.units if unit in switched] for part in parts]  # sources of relus
-        require(max(sizes) <= 2.0**126, f"{FAMILY} domain", "expected corners of at most 2^126")
-        self._check_overflow(self._set(domain))
+        self.blocks = [[], *map(self._blocks, numbered[1:], rows)]  # by place, as are the switches: sources of relus
+        self.place = [place for place, layer in enumerate(numbered) for _ in layer.units]
+        switched = {source for layer in numbered if layer.op == "relu" for (source,) in layer.inputs}
+        self.switches = [[unit for unit in layer.units if unit in switched] for layer in numbered]
 
-    def _append(self, part: Part, k: int) -> tuple[list[int], int, int]:
-        """Scale the next unit, an affine one by the root of the sum of its squared terms; its weights, bias, tiny."""
-        if part.layer.kind == "relu":
-            source = self.units[part.sources[k]]
-            self.units.append(source._replace(q=2 * source.q))
-            return [], 0, 0
-        weights, bias, tiny = part.row(k)
-        sources = [self.units[source] for source in part.sources]
-        norm = math.hypot(bias, *(math.ldexp(w, unit.exponent) for w, unit in zip(weights, sources, strict=True)))
-        exponent = max(min(math.frexp(norm)[1], 128), -149)
-        shift = self.bits - exponent
-        fixed = [scaled(weight, shift + unit.exponent) for weight, unit in zip(weights, sources, strict=True)]
-        tiny += sum(unit.q * Fraction(2) ** (unit.exponent - self.bits) for unit in compress(sources, weights))
-        fixed_bias, fixed_tiny = scaled(bias, shift), scaled(tiny, shift - 126) + 1
-        sizes = [abs(weight) + 1 for weight in fixed]
-        p, q = (sum(map(mul, sizes, column)) >> self.bits for column in list(zip(*sources, strict=True))[1:])
-        q += abs(fixed_bias) + 4
-        q += q // 4 + fixed_tiny + 4  # the noise is at most q / 8, and rounding
-        self.units.append(Unit(exponent, p + 1, q))
-        return fixed, fixed_bias, fixed_tiny
+    def _append(self, layer: Layer, k: int) -> Row:
+        """Scale the next unit, an affine one by the root of the sum of its squared terms."""
+        inputs = layer.inputs[k]
+        if layer.op == "relu":
+            self.exponents.append(self.exponents[inputs[0]])
+            self.reach.append(2 * self.reach[inputs[0]])
+            return [], 0, [], 0
+        weights, bias, slopes, rest = affine_unit(layer, k)
+        sources = [self.exponents[source] for source in inputs]
+        norm = math.hypot(bias, rest, *map(math.ldexp, weights, sources), *map(math.ldexp, slopes, sources))
+        exponent = min(math.frexp(norm)[1], 128)
+        shift, shifts = self.bits - exponent, [self.bits - exponent + source for source in sources]
+        fixed, fixed_bias = list(map(scaled, weights, shifts)), scaled(bias, shift)
+        noise = [entry + 2 for entry in map(scaled, slopes, shifts)]  # rounding up, and what the weight lacks
+        fixed_rest = scaled(rest, shift) + 3  # the same, and rounding up the sum of noise · H
+        sizes = [(abs(weight) + entry) * self.reach[j] for weight, entry, j in zip(fixed, noise, inputs, strict=True)]
+        self.exponents.append(exponent)
+        self.reach.append((sum(sizes) >> self.bits) + abs(fixed_bias) + fixed_rest + (1 << self.bits) + 2)
+        return fixed, fixed_bias, noise, fixed_rest
+
+    def _blocks(self, layer: Layer, rows: Sequence[Row]) -> list[Relu | Affine]:
+        """A layer's blocks: the units of a dense one have common sources, those of other affine ones have not."""
+        if layer.op == "relu":
+            return [Relu(layer.units, [source for (source,) in layer.inputs])]
+        step = layer.width if layer.op == "dense" else 1
+        starts = [(k, slice(k, k + step)) for k in range(0, layer.width, step)]
+        return [Affine(layer.units[own], layer.inputs[k], self.slot, self.bits, rows[own]) for k, own in starts]
 
     def _set(self, box: Box) -> Bounds:
         """Bounds of the inputs."""
-        bounds = Bounds(len(self.units))
+        bounds = Bounds(len(self.exponents))
         for k, (low, high) in enumerate(zip(*box, strict=True)):
-            shift = self.bits - self.units[k].exponent
-            bounds.low[k], bounds.high[k] = scaled(Fraction(low), shift), -scaled(-Fraction(high), shift)
+            shift = self.bits - self.exponents[k]
+            bounds.low[k], bounds.high[k] = scaled(Fraction(low), shift), -scaled(Fraction(-high), shift)
         return bounds
 
-    def _check_overflow(self, bounds: Bounds) -> None:
-        """The interval rule on the domain: no sum may exceed 2^126."""
-        for block in self.blocks:
-            loads = unpack(block.load(bounds)[0], self.slot, len(block.units)) if isinstance(block, Affine) else ()
-            for unit, load in zip(block.units, loads, strict=False):
-                fits = load <= 1 << max(126 + self.bits - self.units[unit].exponent, 0)
-                require(fits, PARENT, f"expected sums of at most 2^126 on the domain, not so in its unit {unit}")
+    def overflows(self) -> list[int]:
+        """The units whose sums may exceed 2^126 on the domain, by the interval rule (§4)."""
+        bounds, found = self._set(self.domain), []
+        for block in chain(*self.blocks):
+            loads = zip(block.units, block.load(bounds), strict=True) if isinstance(block, Affine) else ()
+            found += [unit for unit, load in loads if load > 1 << (126 + self.bits - self.exponents[unit])]
             block.interval(bounds)
+        return found
 
-    def bounds(self, box: Box, facts: Iterable[Claim], claims: Sequence[Claim]) -> Bounds | None:
-        """Bounds on a box, given facts, as far as claims need them; None if they cross: nothing fulfils the facts."""
-        bounds = self._set(box)
-        low, high, known = bounds.low, bounds.high, {(fact.source, fact.sign) for fact in facts}
-        last = max(self.place[claim.source] for claim in claims)
+    def bounds(self, box: Box, facts: Collection[Claim], claims: Collection[Claim]) -> Bounds:
+        """Bounds on a box, given facts, as far as claims need them."""
+        bounds, known, wanted = self._set(box), set(facts), {(unit, -sign) for unit, sign in claims}
+        low, high = bounds.low, bounds.high
+        last = max(self.place[unit] for unit, _ in claims)
         for place in range(last + 1):
-            if place:
-                self.blocks[place - 1].interval(bounds)
+            for block in self.blocks[place]:
+                block.interval(bounds)
             for unit in self.switches[place]:
-                if (unit, -1) in known:
-                    high[unit] = min(high[unit], 0)
-                if (unit, 1) in known:
-                    low[unit] = max(low[unit], 0)
-            self._tighten(bounds, place, claims if place == last else None)
-            if any(low[unit] > high[unit] for unit in self.switches[place]):
-                return None
+                low[unit] = max(low[unit], 0) if (unit, 1) in known else low[unit]
+                high[unit] = min(high[unit], 0) if (unit, -1) in known else high[unit]
+            rows = [(unit, sign) for unit in self.switches[place] if low[unit] < 0 < high[unit] for sign in (1, -1)]
+            self._tighten(bounds, place, rows if place < last else [row for row in rows if row in wanted])
         return bounds
 
-    def unproved(self, box: Box, facts: Iterable[Claim], claims: Sequence[Claim]) -> list[tuple[Claim, float]]:
-        """The claims that the bounds do not prove, with these bounds."""
-        bounds = self.bounds(box, facts, claims)
-        if bounds is None:
-            return []
-        ends = [(claim, (bounds.high if claim.sign < 0 else bounds.low)[claim.source]) for claim in claims]
-        return [(c, math.ldexp(end, self.units[c.source].exponent - self.bits)) for c, end in ends if end * c.sign < 0]
-
-    def _tighten(self, bounds: Bounds, place: int, claims: Sequence[Claim] | None) -> None:
-        """The backward rule for a block: all its undecided units, or only what the claims need."""
-        low, high = bounds.low, bounds.high
-        if claims is None:
-            rows = [(unit, sign) for unit in self.switches[place] if low[unit] < 0 < high[unit] for sign in (1, -1)]
-        else:
-            rows = sorted({(c.source, -c.sign) for c in claims if self.place[c.source] == place})
-            rows = [(unit, sign) for unit, sign in rows if (high[unit] > 0 if sign > 0 else low[unit] < 0)]
+    def _tighten(self, bounds: Bounds, place: int, rows: Sequence[tuple[int, int]]) -> None:
+        """The backward rule: upper bounds of units (1) and of their negatives (-1)."""
         for chunk in (rows[k : k + CHUNK] for k in range(0, len(rows), CHUNK)):
             batch = Batch(self.slot, self.bits, chunk, bounds)
-            for block in reversed(self.blocks[:place]):
+            for block in chain(*reversed(self.blocks[: place + 1])):
                 block.eliminate(batch)
             for (unit, sign), value in zip(chunk, batch.upper(), strict=True):
                 if sign > 0:
-                    high[unit] = min(high[unit], value)
+                    bounds.high[unit] = min(bounds.high[unit], value)
                 else:
-                    low[unit] = max(low[unit], -value)
+                    bounds.low[unit] = max(bounds.low[unit], -value)
+
+    def unproved(self, box: Box, facts: Collection[Claim], claims: dict[Pair, Claim]) -> list[tuple[Pair, float]]:
+        """The claims that the bounds on a box do not prove, with these bounds."""
+        bounds = self.bounds(box, facts, claims.values())
+        ends = {pair: (bounds.high if sign < 0 else bounds.low)[unit] for pair, (unit, sign) in claims.items()}
+        wrong = [(pair, unit) for pair, (unit, sign) in claims.items() if ends[pair] * sign < 0]
+        return [(pair, float(ends[pair] * Fraction(2) ** (self.exponents[unit] - self.bits))) for pair, unit in wrong]
 
 
-# ------------------------------------------------------------------------------------------------ certificates (§6)
-class Claim(NamedTuple):
-    """A closing: unit of a relu layer, its source in the network, -1 (inactive: <= 0) or 1 (active: >= 0)."""
-
-    layer: int
-    unit: int
-    source: int
-    sign: int
-
-
-class Node(NamedTuple):
-    """A node of the proof: its place, its box, the facts there, and what it claims."""
-
-    where: str
-    box: Box
-    facts: tuple[Claim, ...]
-    claims: list[Claim]
-
-
-def proof_nodes(tree: Field, box: Box, removed: Sequence[Pair], bundle: Bundle) -> Iterator[Node]:
-    """Walk a proof tree in preorder; its form is checked, and that every path closes the removed units."""
-    waiting: list[tuple[Box, tuple[Claim, ...]]] = [(box, ())]
-    for node in tree.items():
-        node.require(waiting, "no node after the last leaf")
-        (lower, upper), facts = waiting.pop()
-        split = ("axis", "threshold") if isinstance(node.value, dict) and "axis" in node.value else ()
-        fields = node.record(*split, optional=("inactive", "active"))
-        phases = [(fields[key], sign) for key, sign in (("inactive", -1), ("active", 1)) if key in fields]
-        for listed, _ in phases:
-            listed.require(listed.value, "a list that is left out rather than empty")
-        claims = [Claim(*pair, bundle.sources[pair], sign) for f, sign in phases for pair in f.units(bundle.layers)]
-        closed = [(claim.layer, claim.unit) for claim in (*facts, *claims)]
-        node.require(len(set(closed)) == len(closed), "no unit closed twice on one path")
-        yield Node(node.where, (lower, upper), facts, claims)
-        facts = (*facts, *claims) if claims else facts
-        if split:
-            axis, threshold = fields["axis"].integer(0, len(lower) - 1), fields["threshold"].number()
-            fields["threshold"].require(lower[axis] <= threshold <= upper[axis], "a number in the node's box")
-            low, high = cut((lower, upper), axis, threshold)
-            waiting += [(high, facts), (low, facts)]
-            node.require(len(waiting) * (len(lower) + len(facts)) < MAX_WAITING, "a tree less deep")
-        else:
-            missing = set(removed).difference((claim.layer, claim.unit) for claim in facts if claim.sign < 0)
-            node.require(not missing, f"all removed units closed on the path to this leaf, not {sorted(missing)[:1]}")
-    tree.require(not waiting, "both children of every split")
-
-
-def cut(box: Box, axis: int, threshold: float) -> tuple[Box, Box]:
-    """The low and the high part of a closed box; both have the threshold."""
+# ------------------------------------------------------------------------------------------------ the bundle (§7)
+def halves(fields: dict[str, Field], box: Box, *, strict: bool) -> tuple[Box, Box]:
+    """The low and the high part of a closed box, cut at a threshold in both, below the upper end if ``strict``."""
     lower, upper = box
+    axis, threshold = fields["axis"].integer(0, len(lower) - 1), fields["threshold"].number()
+    fits = lower[axis] <= threshold < upper[axis] or (threshold == upper[axis] and not strict)
+    fields["threshold"].require(fits, "a number in the " + ("box, not its upper end" if strict else "node's box"))
     low = lower, (*upper[:axis], threshold, *upper[axis + 1 :])
     return low, ((*lower[:axis], threshold, *lower[axis + 1 :]), upper)
 
 
-# ------------------------------------------------------------------------------------------------ the bundle (§7)
 def open_file(root: str, path: str, limit: int) -> BinaryIO:
     """Open a regular file of limited size, following no link, without waiting for a pipe."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -755,8 +632,7 @@ def check_files(root: str, entries: dict[str, tuple[str, int]]) -> None:
     """Reject unlisted, absent and changed files, links, devices, and directories without listed files."""
     folders = {path[:k] for path in entries for k, letter in enumerate(path) if letter == "/"}
     missing, queue = set(entries), [""]
-    while queue:
-        prefix = queue.pop()
+    for prefix in queue:  # which grows
         with os.scandir(f"{root}/{prefix}") as listing:
             for entry in listing:
                 path = prefix + entry.name
@@ -768,7 +644,7 @@ def check_files(root: str, entries: dict[str, tuple[str, int]]) -> None:
                     require(path in entries, where, "a file that the manifest does not list")
                     require(entry.is_file(follow_symlinks=False), where, "a link or a device")
                     with open_file(root, path, MAX_FILE) as file:
-                        found = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()  # type: ignore[arg-type] # has readinto
+                        found = file_digest(file, "sha256").hexdigest(), file.tell()  # type: ignore[arg-type] # has readinto
                     require(found == entries[path], where, CHANGED)
                     missing.remove(path)
     require(not missing, str(sorted(missing)[:1])[:200], "listed in the manifest, but absent")
@@ -780,8 +656,7 @@ def manifest_bytes(root: str) -> bytes:
         with open_file(root, MANIFEST, MAX_JSON) as file:
             data = file.read(MAX_JSON)
         manifest = read_json(data, MANIFEST)
-        known = isinstance(manifest.value, dict) and manifest.value.get("format") == "netslicer-bundle/1"
-        manifest.require(known, "the format netslicer-bundle/1")
+        manifest.require(manifest.get("format") == "netslicer-bundle/1", "the format netslicer-bundle/1")
     except Rejected as error:
         raise UnusableError(f"{root}: {': '.join(error.args)}") from error
     return data
@@ -794,35 +669,31 @@ def read_manifest(file: Field) -> dict[str, tuple[str, int]]:
     for key, kind in (("truncated", bool), ("options", dict), ("tools", dict)):
         fields[key].require(isinstance(fields[key].value, kind), f"a value of type {kind.__name__}")
     entries: dict[str, tuple[str, int]] = {}
-    before = ""
     for entry in fields["files"].items():
         row = entry.record("path", "sha256", "size")
         path = row["path"].text()
-        plain = re.fullmatch(f"{NAME}(?:/{NAME})*", path)
-        row["path"].require(plain and before < path != MANIFEST, "increasing plain relative paths, not the manifest")
-        entries[path], before = (row["sha256"].text(SHA256), row["size"].integer(0, MAX_FILE)), path
-    models = {fields["source"].text("parent[.](onnx|nnet)")}
-    fields["source"].require(models == MODELS.intersection(entries), "a listed file, the one model")
+        fits = re.fullmatch(f"{NAME}(?:/{NAME})*", path) and next(reversed(entries), "") < path != MANIFEST
+        row["path"].require(fits, "increasing plain relative paths, not the manifest")
+        entries[path] = row["sha256"].text(SHA256), row["size"].integer(0, MAX_FILE)
+    models = {"parent.onnx", "parent.nnet"}.intersection(entries)
+    fields["source"].require({fields["source"].text("parent[.](onnx|nnet)")} == models, "a listed file, the one model")
     return entries
 
 
 def cell_boxes(tree: Field, domain: Box) -> list[Box]:
     """The closed boxes of the cells in their order; checks the routing tree."""
-    boxes: list[Box] = []
-    waiting = [(0, domain)]
+    boxes, waiting = list[Box](), [(0, domain)]
     for k, node in enumerate(tree.items()):
         node.require(waiting and waiting[-1][0] == k, "this node where its parent says")
-        _, (lower, upper) = waiting.pop()
-        if isinstance(node.value, dict) and "cell" in node.value:
+        _, box = waiting.pop()
+        if node.get("cell") is not None:
             node.record("cell")["cell"].equal(len(boxes))
-            boxes.append((lower, upper))
-            continue
-        fields = node.record("axis", "threshold", "low", "high")
-        axis, threshold = fields["axis"].integer(0, len(lower) - 1), fields["threshold"].number()
-        fields["threshold"].require(lower[axis] <= threshold < upper[axis], "a number in the box, not its upper end")
-        fields["low"].equal(k + 1)
-        low, high = cut((lower, upper), axis, threshold)
-        waiting += [(fields["high"].integer(k + 2, len(tree.value)), high), (k + 1, low)]
+            boxes.append(box)
+        else:
+            fields = node.record("axis", "threshold", "low", "high")
+            low, high = halves(fields, box, strict=True)
+            fields["low"].equal(k + 1)
+            waiting += [(fields["high"].integer(k + 2, len(tree.value)), high), (k + 1, low)]
     tree.require(not waiting, "both children of every split")
     return boxes
 
@@ -833,22 +704,20 @@ class Bundle:
     def __init__(self, root: str) -> None:
         self.root = root
         data = manifest_bytes(root)
-        self.digest, self.entries = digest(data), read_manifest(read_json(data, MANIFEST))
+        self.digest, self.entries = sha256(data).hexdigest(), read_manifest(read_json(data, MANIFEST))
         check_files(root, self.entries)
-        content = self.read(PARENT)
-        self.parent, self.layers = digest(content), read_parent(read_json(content, PARENT))
+        self.layers = read_parent(read_json(self.read(PARENT), PARENT))
+        self.parent, _ = self.entries[PARENT]  # digest and size of what was read
         self._read_family(read_json(self.read(FAMILY), FAMILY))
-        parts = network_parts(self.layers)
-        relus = [part for part in parts if part.layer.kind == "relu"]
-        self.sources = {(part.place, k): source for part in relus for k, source in enumerate(part.sources)}
-        self.fixed = cache(partial(Fixed, parts, self.domain))
-        self.fixed(BITS[0])
+        self.fixed = cache(partial(Fixed, self.layers, self.domain))
+        large = self._failures(Fixed.overflows)
+        require(not large, PARENT, f"expected sums of at most 2^126 on the domain, not so in its units {large[:3]}")
 
     def read(self, path: str) -> bytes:
         """The content of a listed file, if it has the listed size and digest."""
         with open_file(self.root, path, MAX_JSON) as file:
             data = file.read(MAX_JSON)
-        require(self.entries.get(path) == (digest(data), len(data)), path, CHANGED)
+        require(self.entries.get(path) == (sha256(data).hexdigest(), len(data)), path, CHANGED)
         return data
 
     def _read_family(self, file: Field) -> None:
@@ -856,6 +725,7 @@ class Bundle:
         for key, value in (("format", "netslicer-family/1"), ("mode", "bitwise"), ("parent", self.parent)):
             fields[key].equal(value)
         self.domain = fields["domain"].box(self.layers[0].width)
+        fields["domain"].require(max(map(abs, chain(*self.domain))) <= 2.0**126, "corners of at most 2^126")
         self.boxes = cell_boxes(fields["tree"], self.domain)
         members, used = [member.text(SHA256) for member in fields["members"].items()], 0
         self.members: list[str] = []  # by cell
@@ -874,7 +744,7 @@ class Bundle:
         where, file = CERTIFICATE.format(cell), MEMBER.format(self.members[cell])
         certificate = read_json(self.read(where), where)
         fields = certificate.record("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
-        values = ("netslicer-certificate/1", "bitwise", cell, self.parent, self.members[cell])
+        values = ("netslicer-certificate/2", "bitwise", cell, self.parent, self.members[cell])
         for key, value in zip(("format", "mode", "cell", "parent", "member"), values, strict=True):
             fields[key].equal(value)
         box, removed = fields["box"].box(len(self.domain[0])), fields["removed"].units(self.layers)
@@ -883,25 +753,50 @@ class Bundle:
             member = member_of(self.layers, self.parent, removed)
         except OverflowError as error:
             raise Rejected(file, "a constant overflows float32") from error
-        same = member == self.read(file) and digest(member) == self.members[cell]
+        same = member == self.read(file) and sha256(member).hexdigest() == self.members[cell]
         require(same, file, f"expected the member that the removals of {where} give")
-        nodes = closings = 0
-        for node in proof_nodes(fields["tree"], box, removed, self):
-            self._prove(node)
-            nodes, closings = nodes + 1, closings + len(node.claims)
-        return Accepted(nodes, closings, len(removed))
+        return self._check_tree(fields["tree"], box, removed)
 
-    def _prove(self, node: Node) -> None:
+    def _check_tree(self, tree: Field, root: Box, removed: Sequence[Pair]) -> Accepted:
+        """Walk a proof tree in preorder: all closings must hold, and every path must close the removed units."""
+        closings, waiting = 0, [(root, dict[Pair, Claim]())]  # open nodes, with the closings above them
+        for node in tree.items():
+            node.require(waiting, "no node after the last leaf")
+            box, facts = waiting.pop()
+            split = () if node.get("axis") is None else ("axis", "threshold")
+            fields = node.record(*split, optional=("inactive", "active"))
+            claims: dict[Pair, Claim] = {}
+            for key, sign in (("inactive", -1), ("active", 1)):
+                if key in fields:
+                    pairs = fields[key].units(self.layers)
+                    fields[key].require(pairs, "a list that is left out rather than empty")
+                    node.require(not any(k in facts or k in claims for k in pairs), "no unit closed twice on one path")
+                    claims |= {(place, k): (self.layers[place].inputs[k][0], sign) for place, k in pairs}
+            self._prove(node.where, box, facts, claims)
+            closings += len(claims)
+            facts = facts | claims if claims else facts
+            if split:
+                low, high = halves(fields, box, strict=False)
+                waiting += [(high, facts), (low, facts)]
+                node.require(len(waiting) * (len(box[0]) + len(facts)) < MAX_WAITING, "a tree less deep")
+            else:
+                missing = [pair for pair in removed if facts.get(pair, (0, 0))[1] != -1]
+                node.require(not missing, f"all removed units closed on the path to this leaf, not {missing[:1]}")
+        tree.require(not waiting, "both children of every split")
+        return Accepted(nodes=len(tree.value), closings=closings, removed=len(removed))
+
+    def _prove(self, where: str, box: Box, facts: dict[Pair, Claim], claims: dict[Pair, Claim]) -> None:
         """Prove the claims of a node."""
-        unproved: list[tuple[Claim, float]] = []
-        for bits in BITS if node.claims else ():
-            unproved = self.fixed(bits).unproved(node.box, node.facts, node.claims)
-            if not unproved:
-                return
-        for claim, bound in unproved:
-            phase, limit = ("inactive", "an upper bound <= 0") if claim.sign < 0 else ("active", "a lower bound >= 0")
-            why = f"expected {limit}, got {bound:.6g}; not proved: {len(unproved)} of {len(node.claims)} closings"
-            raise Rejected(f"{node.where} {phase}: relu layer {claim.layer} unit {claim.unit}", why)
+        unproved = self._failures(lambda fixed: fixed.unproved(box, facts.values(), claims)) if claims else []
+        for pair, bound in unproved:
+            inactive = claims[pair][1] < 0
+            phase, limit = ("inactive", "an upper bound <= 0") if inactive else ("active", "a lower bound >= 0")
+            why = f"expected {limit}, got {bound:.6g}; not proved: {len(unproved)} of {len(claims)} closings"
+            raise Rejected(f"{where} {phase}: relu layer {pair[0]} unit {pair[1]}", why)
+
+    def _failures(self, failures: Callable[[Fixed], list[Any]]) -> list[Any]:
+        """What fails in coarse and then in fine arithmetic as well."""
+        return failures(self.fixed(BITS[0])) and failures(self.fixed(BITS[1]))
 
 
 # ------------------------------------------------------------------------------------------------ the report
@@ -937,9 +832,9 @@ def choose_cells(spec: str, total: int, seed: int) -> list[int]:
 
 def check_bundle(root: str, spec: str | None, seed: int, jobs: int) -> dict[str, Json]:
     """Check a bundle. The report has the same keys for every outcome and does not depend on ``jobs``."""
-    counts = dict.fromkeys(("cells", "checked", "accepted", "rejected", "nodes", "closings", "removed"), 0)
     report: dict[str, Json] = {"format": "netslicer-check/1", "outcome": "rejected", "proved": None, "parent": None}
-    report |= {"bundle": digest(manifest_bytes(root)), **counts, "not_covered": list(NOT_COVERED), "findings": []}
+    report |= {"bundle": sha256(manifest_bytes(root)).hexdigest(), "not_covered": list(NOT_COVERED), "findings": []}
+    report |= dict.fromkeys(("cells", "checked", "accepted", "rejected", "nodes", "closings", "removed"), 0)
     _bundle.cache_clear()  # of an earlier call
     try:
         bundle = _bundle(root, report["bundle"])
@@ -950,17 +845,16 @@ def check_bundle(root: str, spec: str | None, seed: int, jobs: int) -> dict[str,
     cells = range(total) if spec is None else choose_cells(spec, total, seed)
     with ProcessPoolExecutor(jobs) as pool:  # starts processes only when it is used
         run = map if jobs == 1 else pool.map
-        for cell, verdict in zip(cells, run(partial(_verdict, root, bundle.digest), cells), strict=True):
-            report["checked"] += 1
+        for k, verdict in enumerate(run(partial(_verdict, root, bundle.digest), cells)):
             if isinstance(verdict, Accepted):
-                report |= {key: report[key] + value for key, value in verdict._asdict().items()}
+                report |= {key: report[key] + value for key, value in verdict.items()}
             else:
-                report["findings"].append({"cell": cell, "where": verdict.args[0], "why": verdict.args[1]})
+                report["findings"].append({"cell": cells[k], "where": verdict.args[0], "why": verdict.args[1]})
             if sys.stderr.isatty():
-                end = "\n" if report["checked"] == len(cells) else ""
-                sys.stderr.write(f"\rcells {report['checked']}/{len(cells)} {end}")
+                sys.stderr.write(f"\rcells {k + 1}/{len(cells)} " + "\n" * (k + 1 == len(cells)))
     rejected = len(report["findings"])
-    report |= {"parent": bundle.parent, "cells": total, "rejected": rejected, "accepted": len(cells) - rejected}
+    report |= {"parent": bundle.parent, "cells": total, "checked": len(cells), "rejected": rejected}
+    report["accepted"] = len(cells) - rejected
     if not rejected:
         report |= {"outcome": "accepted", "proved": STATEMENT} if len(cells) == total else {"outcome": "no objection"}
     return report
@@ -993,7 +887,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.json:
             with open(arguments.json, "wb") as file:  # noqa: PTH123 - pathlib would serve for nothing else
                 file.write(canonical(report))
-    except (UnusableError, OSError, MemoryError, BrokenProcessPool) as error:
+    except (UnusableError, OSError, MemoryError, BrokenExecutor) as error:
         sys.stderr.write(ascii(f"stopped: {error or type(error).__name__}")[1:-1] + "\n")
         return 2
     sys.stdout.write(report_text(report))

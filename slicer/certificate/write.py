@@ -12,7 +12,7 @@ from dispatcher.literal import hex_text
 from slicer.box import Box
 from slicer.search.tree import ProofTree, TreeNode
 
-CERTIFICATE_FORMAT = "netslicer-certificate/1"
+CERTIFICATE_FORMAT = "netslicer-certificate/2"
 
 
 def certificate_bytes(

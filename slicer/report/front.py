@@ -210,5 +210,5 @@ def meaning(report: Report) -> Markup:
         bullets(words.assumptions),
         element("h3", "Not claimed"),
         bullets(words.not_claimed),
-        element("p", "The normative text, with proofs, is CERTIFICATE.md of the tool, version 1."),
+        element("p", "The normative text, with proofs, is CERTIFICATE.md of the tool, version 2."),
     )

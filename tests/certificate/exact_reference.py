@@ -145,10 +145,10 @@ class Reference:
             return Fraction(0), Fraction(0)
         if low >= 0:
             return Fraction(1), Fraction(0)
+        slope = high / (high - low)
         if coefficient > 0:
-            slope = high / (high - low)
             return slope, max(-slope * low, (1 - slope) * high)
-        return Fraction(1 if 1024 * high >= -1000 * low else 0), Fraction(0)
+        return max(Fraction(0), min(Fraction(1), 4 * slope - 2)), Fraction(0)
 
 
 def real_values(layers: Layers, point: Any, reference: Reference, errors: Any = None) -> list[list[Fraction]]:

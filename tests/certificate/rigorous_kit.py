@@ -163,7 +163,7 @@ def certificate(
     listed = rows(removed)
     member = checker.rebuild_member([(layer, units) for layer, units in listed])  # type: ignore[misc] # two items each
     record = {
-        "format": "netslicer-certificate/1",
+        "format": "netslicer-certificate/2",
         "mode": "bitwise",
         "cell": cell,
         "box": box_record(*box),

@@ -92,7 +92,7 @@ def put(*path: Any) -> Mutation:
 NEXT = float(np.nextafter(F32(-1), F32(0))).hex()
 LIES: dict[str, tuple[Mutation, str]] = {
     # what the certificate is about
-    "another format": (put("format", "netslicer-certificate/2"), "expected netslicer-certificate/1"),
+    "another format": (put("format", "netslicer-certificate/1"), "expected netslicer-certificate/2"),
     "another mode": (put("mode", "epsilon"), "expected bitwise"),
     "another cell": (put("cell", 1), "expected 0"),
     "a boolean for a cell": (put("cell", False), "expected 0"),
@@ -179,8 +179,8 @@ SPELLINGS: dict[str, tuple[bytes, bytes]] = {
     "white space": (b'"cell":0', b'"cell": 0'),
     "a key that stands twice": (b'"cell":0', b'"cell":0,"cell":0'),
     "keys out of order": (
-        b'"cell":0,"format":"netslicer-certificate/1"',
-        b'"format":"netslicer-certificate/1","cell":0',
+        b'"cell":0,"format":"netslicer-certificate/2"',
+        b'"format":"netslicer-certificate/2","cell":0',
     ),
     "no newline at the end": (b"]}\n", b"]}"),
     "two newlines": (b"]}\n", b"]}\n\n"),

@@ -104,7 +104,7 @@ def hand() -> Opened:
     ]
     removed = [[[2, [0, 4]], [4, [1]]], [[2, [0]], [4, [1]]], [[2, [0]], [4, [1]]]]
     certificates = [
-        {"format": "netslicer-certificate/1", "mode": "bitwise", "cell": cell, "box": boxes[cell], "parent": "",
+        {"format": "netslicer-certificate/2", "mode": "bitwise", "cell": cell, "box": boxes[cell], "parent": "",
          "member": "", "removed": removed[cell], "tree": trees[cell]}
         for cell in range(3)
     ]  # fmt: skip

@@ -17,7 +17,7 @@ from tests.certificates.opened import MANIFEST, PARENT, open_bundle, sha, store
 from tests.certificates.reference import EXAMPLE, OPTIONS, REFERENCE, make
 from tests.certificates.trees import closings
 
-DIGEST = "f160719044f9e264a8116859bf20296f7d5d8f6e15a849b50744548f70d6716b"
+DIGEST = "06880c5b11def9d0c38a79c22d018019dcc41ea5f289c94c6198f59326e08cbe"
 
 
 def test_it_is_the_bundle_that_was_committed() -> None:

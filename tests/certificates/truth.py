@@ -63,7 +63,7 @@ def _cell_doubts(opened: Opened, network: Network, cell: int, box: Corners) -> l
         found.append("the certificate is about another cell")
     member = opened.members[opened.family["cells"][cell]]
     names = [certificate["format"], certificate["parent"], certificate["member"]]
-    if names != ["netslicer-certificate/1", network.digest, sha(canonical(member))]:
+    if names != ["netslicer-certificate/2", network.digest, sha(canonical(member))]:
         found.append("the certificate is about another network or member")
     if json.loads(member_of(network, certificate["removed"])) | {"parent": member["parent"]} != member:
         found.append("another member follows from the removals")

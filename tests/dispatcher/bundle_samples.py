@@ -55,7 +55,7 @@ def empty_certificate(family: Family, cell: int) -> bytes:
     """A certificate that removes nothing and proves nothing."""
     parent = digest(network_bytes(family.parent))
     record = {
-        "format": "netslicer-certificate/1",
+        "format": "netslicer-certificate/2",
         "mode": family.mode,
         "cell": cell,
         "box": {"lower": [hex_text(x) for x in family.lower], "upper": [hex_text(x) for x in family.upper]},

@@ -83,7 +83,7 @@ def one_cell(parent: bytes, domain: check.Box, removed: list, tree: list[dict]) 
     box = {"lower": [x.hex() for x in domain[0]], "upper": [x.hex() for x in domain[1]]}
     pairs = [(layer, unit) for layer, units in removed for unit in units]
     family = {"format": "netslicer-family/1", "mode": "bitwise", "domain": box, "tree": [{"cell": 0}], "cells": [0]}
-    certificate = {"format": "netslicer-certificate/1", "mode": "bitwise", "cell": 0, "box": box}
+    certificate = {"format": "netslicer-certificate/2", "mode": "bitwise", "cell": 0, "box": box}
     return Draft(
         parent=json.loads(parent),
         family=family,

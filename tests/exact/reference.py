@@ -171,10 +171,11 @@ class Bounds:
         if high <= 0:
             return Fraction(0)
         slope, offset = Fraction(1), Fraction(0)
-        if low < 0 and a > 0:
+        if low < 0:
             slope = high / (high - low)
+        if low < 0 and a > 0:
             offset = a * max(-slope * low, (1 - slope) * high)
         elif low < 0:
-            slope = Fraction(int(1024 * high >= 1000 * -low))
+            slope = max(Fraction(0), min(Fraction(1), 4 * slope - 2))
         A[source][unit] = A[source].get(unit, Fraction(0)) + a * slope
         return offset

@@ -169,7 +169,7 @@ MEANING = {
     "cell's box wider": (edit("certificate", "box.upper.0", (1.0).hex()), "expected the box that the routing tree"),
     "another mode": (edit("certificate", "mode", "epsilon"), "expected 'bitwise'"),
     "another cell": (edit("certificate", "cell", 1), "expected 0"),
-    "another format": (edit("certificate", "format", "netslicer-certificate/2"), "expected 'netslicer-certificate/1'"),
+    "another format": (edit("certificate", "format", "netslicer-certificate/1"), "expected 'netslicer-certificate/2'"),
     "removals not listed": (edit("certificate", "removed", []), "expected the member that the removals"),
     "a removal of no relu layer": (edit("certificate", "removed", [[1, [0]]]), "expected a relu layer"),
     "a removal of no layer": (edit("certificate", "removed", [[6, [0]]]), "expected an integer from 0 to 5"),

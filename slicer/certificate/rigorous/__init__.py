@@ -19,8 +19,9 @@ Weights, biases, constants and boxes are float32 numbers, so they are exact in f
    and add layers need less (a division is a product with the rounded reciprocal), gather, concat and relu are exact.
 3. *Relu lines.* For l < 0 < u and A > 0, A·relu(z) ≤ A′·(z − l) holds for every A′ ≥ A·u/(u − l), by convexity.
    The chord is taken (1 + 32ε) too steep, more than the roundings of the chord (3ε) and of A′ = A·mean + abs(A)·half
-   (9ε) can take away, and o/2 = ``lift`` is (1 + 64ε) too large, so A·o ≥ A′·(−l). For A < 0, A′ lies between
-   A·(1 − 36ε) and A·(1 − 28ε), or is exactly 0: an α in [0, 1]. A·lift + abs(A)·lift·(1 + κ) is at least A·o for
+   (9ε) can take away, and o/2 = ``lift`` is (1 + 64ε) too large, so A·o ≥ A′·(−l). For A < 0, A′ is A·α
+   up to 9ε·abs(A), where α lies between 2^−40 and 1 − 32ε, or is exactly 0: in [0, 1] either way, and where α > 0 the
+   chord is at least ½, so that 32ε of it exceed 9ε. A·lift + abs(A)·lift·(1 + κ) is at least A·o for
    A > 0 and at least 0 for A < 0, rounding included, as κ > 7g. Coefficients of active units are moved as they are.
 4. *Elimination.* Read computed coefficients as exact numbers; errors of the step that computed them are charged to the
    readers' r′: a coefficient of source unit j is off by g·Σ abs(A_i·w_ij) at most (product, and sum over readers),

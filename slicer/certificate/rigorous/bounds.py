@@ -89,7 +89,8 @@ def lines(source: Interval) -> Lines:
     unstable = alive & (lower < 0)
     chord = np.maximum(upper / (upper - lower) * (1 + AHEAD), 2.0**-500)
     above = np.where(unstable, chord, alive)
-    below = np.where(unstable, np.where(1024 * upper >= -1000 * lower, 1 - AHEAD, 0), alive)
+    ramp = np.minimum(4 * chord - 2, 1 - AHEAD)
+    below = np.where(unstable, np.where(ramp > 2.0**-40, ramp, 0), alive)
     lift = np.where(unstable, above * lower * (-0.5 - AHEAD), 0)
     return Lines(0.5 * (above + below), 0.5 * (above - below), lift, alive)
 

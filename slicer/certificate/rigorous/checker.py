@@ -88,7 +88,7 @@ class Checker:
     def _check(self, cell: int, box: Box, certificate: bytes, member: bytes, margin: float) -> Verdict:
         where, digest = certificate_path(cell), hashlib.sha256(member).hexdigest()
         fields = form.record(form.read(certificate, where), where, _KEYS)
-        form.fixed(fields, where, format="netslicer-certificate/1", mode="bitwise", cell=cell)
+        form.fixed(fields, where, format="netslicer-certificate/2", mode="bitwise", cell=cell)
         form.fixed(fields, where, parent=self.parent.digest, member=digest)
         corners = form.corners(fields["box"], f"{where}: box", self.parent.inputs)
         expect(all(map(np.array_equal, corners, box)), f"{where}: box", "expected the box of the cell")
