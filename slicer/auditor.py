@@ -20,7 +20,8 @@ from slicer.certificate.verdict import Accepted, AuditResult, CellOutcome, Rejec
 from slicer.family.pipeline import spread
 from slicer.readers import read_network_bytes
 
-MANY_CELLS = 64  # for one process at a time: opening a bundle costs about as much as checking some cells
+MANY_CELLS = 64  # for a process at a time: opening a bundle costs about as much as checking some cells
+FEW_CELLS = 16  # are checked in this process: starting another one, with one BLAS thread, would cost more
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +157,11 @@ def audit(
 def _rigorous(
     path: Path, cells: Sequence[int] | None, progress: Callable[[int, int], None] | None, jobs: int
 ) -> AuditResult:
-    """The rigorous checker's result; many cells are shared between processes, each of which opens the bundle itself."""
+    """The rigorous checker's result; all but few cells are for other processes, which open the bundle themselves."""
     start = time.monotonic()
     opened = audit_directory(path, cells=[])
     chosen = list(range(opened.total)) if cells is None else sorted(set(cells))
-    if isinstance(opened.bundle, Rejected) or len(chosen) < MANY_CELLS or not set(chosen) <= set(range(opened.total)):
+    if isinstance(opened.bundle, Rejected) or len(chosen) < FEW_CELLS or not set(chosen) <= set(range(opened.total)):
         return audit_directory(path, cells=cells, progress=progress)
     parts = [chosen[first : first + MANY_CELLS] for first in range(0, len(chosen), MANY_CELLS)]
     outcomes: list[CellOutcome] = []

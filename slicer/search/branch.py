@@ -100,10 +100,13 @@ class Search:
         climb(self.prepared, box, self.extremes, np.where(self.leaves.phases[0] == 0, self.target, 0), rng)
         self._drop_refuted()
 
-    def run(self, effort: int, stopped: Callable[[], bool]) -> None:
-        """Split until every candidate is decided, ``effort`` boxes are spent or ``stopped`` says so."""
+    def run(self, effort: int, stopped: Callable[[], bool], only: NDArray[np.bool_] | None = None) -> None:
+        """Split until every candidate is decided, ``effort`` boxes are spent in all or ``stopped`` says so.
+
+        ``only`` are the candidates to work for ``[n_relu]``, all if None.
+        """
         while self.boxes + 2 <= effort and not stopped():
-            open_units = self._open()
+            open_units = self._open() if only is None else self._open() & only
             focus = self._focus(open_units, effort - self.boxes)
             chosen = (open_units & focus).any(axis=1) & (self.leaves.axis >= 0)
             if not chosen.any():
@@ -114,6 +117,11 @@ class Search:
         """The leaves of the next round among the chosen ones: the oldest, or the newest when memory is short."""
         count = min(max(ROUND, len(self.leaves.node) // SHARE), LARGEST_ROUND, affordable)
         return chosen[-count:] if self.leaves.gap.size > MEMORY else chosen[:count]
+
+    def refute(self, points: Array) -> None:
+        """Take in inputs ``[m, n_in]`` found elsewhere: candidates that they contradict are none any more."""
+        self.extremes.update(points, pre_activations(self.prepared, evaluate(self.prepared, points)))
+        self._drop_refuted()
 
     def open_candidates(self) -> NDArray[np.bool_]:
         """Candidates that are open on some leaf ``[n_relu]``."""
@@ -163,7 +171,7 @@ class Search:
         wanted = (facts == 0) & (self.target != 0)
         bounds = bound_boxes(self.prepared, lower, upper, facts, wanted)
         self.boxes += len(lower)
-        self._refute(bounds, lower, upper)
+        self._try_corners(bounds, lower, upper)
         nodes = []
         for row in range(len(lower)):
             new = bounds.proved[row] != facts[row]
@@ -175,15 +183,13 @@ class Search:
         axis = np.where(wanted.any(axis=1), self._axis(bounds, lower, upper), -1)
         return _Leaves(np.array(nodes), lower, upper, bounds.proved, gap, axis)
 
-    def _refute(self, bounds: Bounds, lower: Array, upper: Array) -> None:
+    def _try_corners(self, bounds: Bounds, lower: Array, upper: Array) -> None:
         """Evaluate the corner at which each backward bound is attained; drop candidates that it refutes."""
         points = []
         for tasks, bound in bounds.last[-1:]:
             points.append(np.where(bound.slope > 0, upper[tasks.box], lower[tasks.box]))
         if points:
-            corners = np.concatenate(points)
-            self.extremes.update(corners, pre_activations(self.prepared, evaluate(self.prepared, corners)))
-            self._drop_refuted()
+            self.refute(np.concatenate(points))
 
     def _drop_refuted(self) -> None:
         """Candidates whose extremes contradict their phase are none any more."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dispatcher.interpret import evaluate_all
 from slicer.bounds.linear import Prepared
 from slicer.box import Box
+from slicer.search.advised import Adviser, advise
 from slicer.search.branch import Search
 from slicer.search.falsify import sample_extremes
 from slicer.search.tree import ProofTree
@@ -45,14 +46,21 @@ def search_cell(
     effort: int,
     rng: np.random.Generator,
     stopped: Callable[[], bool] = lambda: False,
+    *,
+    adviser: Adviser | None = None,
     strategy: type[Search] = Search,
 ) -> CellSearch:
-    """Look for units that are inactive on the box, spending at most ``effort`` bounded boxes (at least one)."""
+    """Look for units that are inactive on the box, spending at most ``effort`` bounded boxes (at least one).
+
+    With an adviser it is asked about what stays open, and up to ``effort`` boxes more are spent on its hints.
+    """
     extremes = sample_extremes(prepared, box, rng)
     search = strategy(prepared, box, extremes)
     search.climb(box, rng)
     candidates = search.target.copy()
     search.run(effort, stopped)
+    if adviser is not None:
+        advise(search, box, adviser, effort, stopped)
     inactive = np.flatnonzero(search.tree.closed_everywhere(prepared.relu_units))
     verdicts = _verdicts(prepared, search, candidates, TIME if stopped() else EFFORT)
     return CellSearch(search.tree, inactive, verdicts, search.boxes)

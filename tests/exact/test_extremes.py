@@ -163,3 +163,16 @@ def test_noise_of_many_large_inputs_with_weights_of_zero_fits_into_the_slots():
     noise = (n * Fraction(corner) + 3 * n + 3) / 2**126
     assert noise <= bounds.high[n] * size <= noise * (1 + Fraction(1, 2**20))
     assert -noise * (1 + Fraction(1, 2**20)) <= bounds.low[n] * size <= -noise
+
+
+def test_an_input_that_is_always_zero_makes_no_scale_coarser():
+    """Its weight of -1000 says nothing about the size of values near 1e-19: the first attempt proves the closing."""
+    layers = [
+        layer("input", width=2),
+        layer("dense", source=0, weight=[text(np.array([-1e3, 1e-13]))], bias="00000000"),
+        layer("dense", source=1, weight=[text(np.array([-1e-16]))], bias="00000000"),
+        layer("relu", source=2),
+    ]
+    domain = ((0.0, 2.0**-21), (0.0, 2.0**-20))
+    both = Both(check.canonical({"format": "netslicer-network/1", "layers": layers}), domain)
+    assert not both.fixed.unproved(domain, (), both.claims([(3, 0, -1)]))

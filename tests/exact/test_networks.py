@@ -138,3 +138,18 @@ def test_a_network_beyond_the_slots_is_rejected(tmp_path):
     parent = check.canonical({"format": "netslicer-network/1", "layers": layers})
     draft = one_cell(parent, ((0.0,), (1.0,)), [], [{}])
     assert "expected a network less deep" in finding(write(draft.sealed(), tmp_path / "bundle"))
+
+
+def test_a_prefix_of_constants_that_cancel_is_recorded_as_zero():
+    """§3: a prefix is recorded if a term in it has a constant other than zero, whatever their sum."""
+    layers = [
+        layer("input", width=1),
+        layer("dense", source=0, weight=["00000000", "00000000", "3f800000"], bias="3f8000003f80000000000000"),
+        layer("dense", source=1, weight=["3f800000bf8000003f800000"], bias="00000000"),
+    ]
+    parent = check.read_parent(
+        check.read_json(check.canonical({"format": "netslicer-network/1", "layers": layers}), "")
+    )
+    member = json.loads(check.member_of(parent, "", []))["layers"]
+    assert member[1] == {"units": [2], "prefixes": [], "constants": []}
+    assert member[2] == {"units": [0], "prefixes": [[0, 2, "00000000"]], "constants": []}
