@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from dispatcher.emit_c99 import emit_c99
+from dispatcher.emit_c99 import Layout, emit_c99
 from dispatcher.errors import UnusableInput
 from dispatcher.load import load, load_bundle
 from dispatcher.points import read_table, table_bytes, table_format
@@ -128,7 +128,13 @@ def _add_emit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "dispatcher emit bundle --target c99 --prefix advisory --out generated",
     )
     command.add_argument("--target", choices=["c99"], required=True, help="language of the source code")
-    command.add_argument("--layout", choices=["packed"], default="packed", help="one table per member (default)")
+    command.add_argument(
+        "--layout",
+        choices=get_args(Layout),
+        default="packed",
+        help="packed: every member has weights of its own (default); masked: the parent's weights stand once, and "
+        "every member says which units it needs; same outputs",
+    )
     command.add_argument(
         "--prefix", metavar="NAME", default="family", help="of every symbol and file (default: family)"
     )
@@ -179,7 +185,7 @@ def _run(arguments: argparse.Namespace) -> None:
 def _emit(arguments: argparse.Namespace) -> None:
     """Write source code."""
     bundle = load_bundle(arguments.bundle)
-    for path in emit_c99(bundle.family, bundle.digest, arguments.out, arguments.prefix):
+    for path in emit_c99(bundle.family, bundle.digest, arguments.out, arguments.prefix, arguments.layout):
         print(path)
 
 

@@ -1,4 +1,4 @@
-"""What a family costs, per member and per route, beside its parent: work, tables in flash, scratch memory in RAM.
+"""What a family costs, per member and per route, beside its parent: work, and for each layout of the C flash and RAM.
 
 Means are weighted by the volume of the cells, as shares of the domain (`dispatcher.tree.cell_shares`): they are the
 expected cost of an input that is uniform over the domain. The routing comparisons of a route count apart from its
@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatcher.cost import Cost, cost
-from dispatcher.emit_c99 import parent_family, table_sizes
+from dispatcher.emit_c99 import Layout, TableSizes, masked_macs, parent_family, table_sizes
 from dispatcher.encode import digest
 from dispatcher.files import PARENT_FILE, member_bytes
 from dispatcher.load import Bundle
 from dispatcher.plan import Family, member_layers
 from dispatcher.tree import cell_shares, leaf_depths
 
-REPORT_FORMAT = "netslicer-report/1"
+REPORT_FORMAT = "netslicer-report/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,35 @@ class MeanCost:
 
 
 @dataclass(frozen=True, slots=True)
-class C99Sizes:
-    """Bytes of the emitted C, code aside: constant tables (flash) and scratch (RAM), of family and parent alone."""
+class C99Cost:
+    """What the emitted C costs, code aside.
+
+    Attributes
+    ----------
+    flash_bytes, ram_bytes:
+        Constant tables, the routing tree among them, and scratch memory.
+    flash_ratio:
+        Bytes of the tables divided by those of the parent alone.
+    mac_mean, mac_min, mac_max:
+        Multiply-accumulates per inference at most (those with a zero are left out at run time): volume-weighted mean,
+        and extremes over the members.
+    """
 
     flash_bytes: int
-    parent_flash_bytes: int
     ram_bytes: int
-    parent_ram_bytes: int
+    flash_ratio: float
+    mac_mean: float
+    mac_min: int
+    mac_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class C99Costs:
+    """The emitted C of the parent alone, and of the family in each layout."""
+
+    parent: C99Cost
+    packed: C99Cost
+    masked: C99Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +94,7 @@ class Report:
     Attributes
     ----------
     format:
-        ``"netslicer-report/1"``; keys of a version do not change their meaning.
+        ``"netslicer-report/2"``; keys of a version do not change their meaning.
     bundle, mode:
         The bundle's digest and its strength of equivalence.
     tree_depth:
@@ -82,7 +104,7 @@ class Report:
     mean, minimum, maximum:
         Over the members: volume-weighted mean, and extremes of each count by itself.
     c99:
-        Sizes of the emitted C, layout ``packed``.
+        The emitted C, layout by layout.
     members, routes:
         One entry per distinct member, one per cell.
     """
@@ -95,7 +117,7 @@ class Report:
     mean: MeanCost
     minimum: Cost
     maximum: Cost
-    c99: C99Sizes
+    c99: C99Costs
     members: tuple[MemberReport, ...]
     routes: tuple[RouteReport, ...]
 
@@ -120,7 +142,7 @@ def report(bundle: Bundle) -> Report:
         mean=MeanCost(mac, connections, without_input, relu_units, float(shares @ np.array(depths))),
         minimum=Cost(*(int(value) for value in counts.min(axis=0))),
         maximum=Cost(*(int(value) for value in counts.max(axis=0))),
-        c99=_sizes(family),
+        c99=_c99(family, np.array([one.mac for one in costs]), shares),
         members=_members(family, bundle.manifest.files[PARENT_FILE].sha256, costs, shares),
         routes=routes,
     )
@@ -138,10 +160,25 @@ def _members(
     )
 
 
-def _sizes(family: Family) -> C99Sizes:
-    """Sizes of the emitted C, for the family and for its parent served alone."""
-    sizes, alone = table_sizes(family), table_sizes(parent_family(family.parent, family.lower, family.upper))
-    return C99Sizes(sizes.flash, alone.flash, sizes.ram, alone.ram)
+def _c99(family: Family, packed_macs: NDArray[np.int64], shares: NDArray[np.float64]) -> C99Costs:
+    """The emitted C of family and parent."""
+    alone = parent_family(family.parent, family.lower, family.upper)
+    parent = table_sizes(alone)
+    macs: dict[Layout, NDArray[np.int64]] = {"packed": packed_macs, "masked": masked_macs(family)}
+    cells = list(family.cells)
+    return C99Costs(
+        parent=_c99_cost(parent, parent, np.array([cost(family.parent).mac]), np.ones(1)),
+        **{
+            layout: _c99_cost(table_sizes(family, layout), parent, counts[cells], shares)
+            for layout, counts in macs.items()
+        },
+    )
+
+
+def _c99_cost(sizes: TableSizes, parent: TableSizes, macs: NDArray[np.int64], shares: NDArray[np.float64]) -> C99Cost:
+    """Sizes, and the multiply-accumulates of cells ``[n_cells]`` with these shares of the volume."""
+    ratio = sizes.flash / parent.flash
+    return C99Cost(sizes.flash, sizes.ram, ratio, float(shares @ macs), int(macs.min()), int(macs.max()))
 
 
 def report_json(result: Report) -> bytes:
@@ -156,8 +193,7 @@ def report_table(result: Report, rows: int = 20) -> str:
         f"{len(result.routes):,} cells, {len(result.members):,} distinct members, "
         f"at most {result.tree_depth} comparisons to find one",
         _aligned(_summary(result)),
-        f"C99: tables {result.c99.flash_bytes:,} bytes of flash (parent alone {result.c99.parent_flash_bytes:,}), "
-        f"scratch {result.c99.ram_bytes:,} bytes of RAM (parent alone {result.c99.parent_ram_bytes:,})",
+        _aligned(_c99_rows(result.c99)),
         _aligned(_member_rows(result, rows)),
     ]
     hidden = len(result.members) - rows
@@ -187,6 +223,19 @@ def _summary(result: Report) -> list[list[str]]:
         )
         table.append([_LABELS[name], f"{parent:,}", f"{getattr(result.mean, name):,.1f}", f"{least:,}", f"{most:,}"])
     return table
+
+
+def _c99_rows(costs: C99Costs) -> list[list[str]]:
+    """Rows of the emitted C's costs: parent alone, then the layouts."""
+    every = [costs.parent, costs.packed, costs.masked]
+    return [
+        ["C99, code aside", *(field.name for field in fields(C99Costs))],
+        ["flash, bytes", *(f"{one.flash_bytes:,}" for one in every)],
+        ["flash / parent's", *(f"{one.flash_ratio:,.2f}" for one in every)],
+        ["RAM, bytes", *(f"{one.ram_bytes:,}" for one in every)],
+        ["MAC, mean", *(f"{one.mac_mean:,.1f}" for one in every)],
+        ["MAC, max", *(f"{one.mac_max:,}" for one in every)],
+    ]
 
 
 def _member_rows(result: Report, rows: int) -> list[list[str]]:

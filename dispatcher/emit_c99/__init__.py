@@ -1,7 +1,8 @@
 """Emit a family as C99: constant tables, handwritten kernels, a routing tree; same bits as the parent's `eval32`.
 
-Layout ``packed``: every member has its own dense matrices. A member is a short program of layer steps that one
-interpreter in C walks through; a parent alone is a family of one cell whose member keeps everything.
+Layout ``packed``: every member has its own dense matrices. Layout ``masked``: the parent's matrices stand once, and
+every member says which of their units are live. A program is a short list of layer steps that one interpreter in C
+walks through; a parent alone is a family of one cell whose member keeps everything.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.emit_c99.live import member_macs
 from dispatcher.emit_c99.package import package_files, write_package
 from dispatcher.emit_c99.prefix import check_prefix
+from dispatcher.emit_c99.program import compile_network
 from dispatcher.emit_c99.sizes import TableSizes, table_sizes
-from dispatcher.emit_c99.tables import build_tables
+from dispatcher.emit_c99.tables import Layout, build_tables
 from dispatcher.encode import digest
 from dispatcher.files import network_bytes
 from dispatcher.layers import Layers
 from dispatcher.plan import Family, Leaf, whole_member
 
-__all__ = ["TableSizes", "emit_c99", "emit_parent_c99", "parent_family", "table_sizes"]
+__all__ = ["Layout", "TableSizes", "emit_c99", "emit_parent_c99", "masked_macs", "parent_family", "table_sizes"]
 
 
-def emit_c99(family: Family, bundle_digest: str, out: Path, prefix: str = "net") -> list[Path]:
+def emit_c99(
+    family: Family, bundle_digest: str, out: Path, prefix: str = "net", layout: Layout = "packed"
+) -> list[Path]:
     """Write a family as a C99 package.
 
     Parameters
@@ -36,6 +41,9 @@ def emit_c99(family: Family, bundle_digest: str, out: Path, prefix: str = "net")
         Directory that appears complete or not at all.
     prefix:
         Begins every name of the package; macros have it in capitals.
+    layout:
+        ``"packed"`` (fewest instructions, a copy of what is left of the weights for every member) or ``"masked"`` (one
+        copy of the parent's weights). The outputs are the same.
 
     Returns
     -------
@@ -46,16 +54,16 @@ def emit_c99(family: Family, bundle_digest: str, out: Path, prefix: str = "net")
     Raises
     ------
     UnusableInput
-        If the prefix is no C identifier, or ``out`` exists and is anything but an empty directory.
+        If the prefix is no C identifier, the layout is none, or ``out`` exists and is anything but an empty directory.
     """
-    return _emit(family, bundle_digest, out, prefix)
+    return _emit(family, bundle_digest, out, prefix, layout)
 
 
 def emit_parent_c99(
     parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.float32], out: Path, prefix: str = "parent"
 ) -> list[Path]:
     """Write a network alone, on the domain ``[lower, upper]``, by the same kernels; otherwise as `emit_c99`."""
-    return _emit(parent_family(parent, lower, upper), None, out, prefix)
+    return _emit(parent_family(parent, lower, upper), None, out, prefix, "packed")
 
 
 def parent_family(parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.float32]) -> Family:
@@ -63,8 +71,17 @@ def parent_family(parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.
     return Family("bitwise", parent, lower, upper, (Leaf(0),), (whole_member(parent),), (0,))
 
 
-def _emit(family: Family, bundle_digest: str | None, out: Path, prefix: str) -> list[Path]:
+def masked_macs(family: Family) -> NDArray[np.int64]:
+    """Multiply-accumulates of every member ``[n_members]`` in layout ``masked``, no more for any input.
+
+    They count units that are not live but computed in one block with others; in layout ``packed`` there are none, and
+    the count is that of `dispatcher.cost`. Without a floating-point unit the C computes live units only.
+    """
+    return member_macs(family, compile_network(family.parent))
+
+
+def _emit(family: Family, bundle_digest: str | None, out: Path, prefix: str, layout: Layout) -> list[Path]:
     """Tables, text, files."""
     check_prefix(prefix)
-    files = package_files(build_tables(family), prefix, bundle_digest, digest(network_bytes(family.parent)))
+    files = package_files(build_tables(family, layout), prefix, bundle_digest, digest(network_bytes(family.parent)))
     return write_package(files, out)

@@ -4,6 +4,8 @@
 #include <limits.h>
 
 #include "kernels.c"
+#include "sums.c"
+#include "dense.c"
 
 #if NETSLICER_CELLS > INT_MAX
 #error "the index of a cell must fit an int"
@@ -50,41 +52,56 @@ static const float *netslicer_table(uint32_t place)
     return netslicer_floats[place >> NETSLICER_CHUNK_BITS] + (place & mask);
 }
 
-static void netslicer_do_dense(const netslicer_step *step, netslicer_scratch *scratch)
+/* What a call works with: the values of layers, the member's number, and two lists that dense steps hand on. */
+typedef struct {
+    float *values;
+    size_t member;
+    netslicer_list source; /* read by the dense step */
+    netslicer_list target; /* written by it, if another reads it next */
+} netslicer_work;
+
+#include "packed.c"
+
+static void netslicer_do_dense(const netslicer_step *step, netslicer_work *work)
 {
-    const float *source = scratch->values + step->source;
-    float *target = scratch->values + step->target;
+    const int has_start = (step->flags & NETSLICER_HAS_START) != 0, to_list = (step->flags & NETSLICER_TO_LIST) != 0;
     netslicer_dense_layer layer;
-    layer.n_out = step->n_out;
-    layer.n_active = netslicer_list_active(source, step->n_in, scratch->active);
-    layer.active = scratch->active;
-    layer.bias = netslicer_table(step->table);
-    layer.weights = layer.bias + layer.n_out;
-    layer.start = NULL;
-    if ((step->flags & NETSLICER_HAS_START) != 0) {
-        layer.start = layer.weights;
-        layer.weights += layer.n_out;
+    if ((step->flags & NETSLICER_FROM_LIST) == 0) {
+        const uint8_t *mask = netslicer_source_mask(step, work);
+        netslicer_list_active(work->values + step->source, step->n_in, mask, step->n_out, &work->source);
     }
-    layer.source = source;
-    layer.target = target;
+    layer.source = &work->source;
+    layer.bias = netslicer_table(step->table);
+    layer.start = has_start != 0 ? layer.bias + step->n_out : NULL;
+    layer.weights = layer.bias + (has_start != 0 ? 2U : 1U) * (size_t)step->n_out;
+    layer.list = to_list != 0 ? &work->target : NULL;
+    layer.row = 0;
+    layer.row_step = to_list != 0 ? step[1].n_out : 0U;
+    layer.target = work->values + step->target;
     layer.has_relu = (step->flags & NETSLICER_HAS_RELU) != 0;
-    netslicer_dense(&layer);
+    work->target.count = 0;
+    netslicer_do_units(step, work, &layer);
+    if (to_list != 0) {
+        const netslicer_list written = work->target;
+        work->target = work->source;
+        work->source = written;
+    }
 }
 
-static void netslicer_do_step(const netslicer_step *step, netslicer_scratch *scratch)
+static void netslicer_do_step(const netslicer_step *step, netslicer_work *work)
 {
-    const float *source = scratch->values + step->source;
-    float *target = scratch->values + step->target;
+    const float *source = work->values + step->source;
+    float *target = work->values + step->target;
     const size_t n = step->n_out;
     switch (step->kind) {
     case NETSLICER_DENSE:
-        netslicer_do_dense(step, scratch);
+        netslicer_do_dense(step, work);
         break;
     case NETSLICER_RELU:
         netslicer_relu(source, n, target);
         break;
     case NETSLICER_ADD:
-        netslicer_add(source, scratch->values + step->second, n, target);
+        netslicer_add(source, work->values + step->second, n, target);
         break;
     case NETSLICER_PLUS:
         netslicer_add(source, netslicer_table(step->table), n, target);
@@ -125,61 +142,20 @@ int netslicer_run(const float *in, float *out, netslicer_scratch *scratch)
     if (cell < 0) {
         return cell;
     }
-    const netslicer_member *member = &netslicer_members[netslicer_cells[cell]];
-    netslicer_copy(in, NETSLICER_INPUTS, scratch->values + member->input);
-    const netslicer_step *step = netslicer_steps + member->first_step;
-    for (size_t count = member->steps; count > 0; count--) {
-        netslicer_do_step(step, scratch);
+    netslicer_work work = {scratch->values, netslicer_cells[cell], {NULL, NULL, 0}, {NULL, NULL, 0}};
+    const netslicer_program *program = netslicer_program_of(work.member);
+    const netslicer_step *step = netslicer_steps + program->first_step;
+    work.source.values = scratch->list_values[0];
+    work.source.rows = scratch->list_rows[0];
+    work.target.values = scratch->list_values[1];
+    work.target.rows = scratch->list_rows[1];
+    netslicer_copy(in, NETSLICER_INPUTS, work.values + program->input);
+    for (size_t count = program->steps; count > 0; count--) {
+        netslicer_do_step(step, &work);
         step++;
     }
-    netslicer_copy(scratch->values + member->output, NETSLICER_OUTPUTS, out);
+    netslicer_copy(work.values + program->output, NETSLICER_OUTPUTS, out);
     return NETSLICER_OK;
 }
 
-/* Factors and values of the terms that netslicer_selfcheck() sums. They are volatile so that no compiler computes the sum. */
-#define NETSLICER_CHECK_TERMS 5
-#define NETSLICER_CHECK_UNITS 13
-static const volatile float netslicer_check_factors[NETSLICER_CHECK_TERMS] = {
-    -1.0f, 0x1.001p+0f, -1.0f, 0x1.0014p+0f, 0x1p-1f,
-};
-static const volatile float netslicer_check_values[NETSLICER_CHECK_TERMS] = {
-    0x1.002p+0f, 0x1.001p+0f, 0x1.002802p+0f, 0x1.0014p+0f, 0x1p-126f,
-};
-static const float netslicer_check_bias[NETSLICER_CHECK_UNITS] = {0.0f};
-
-/* Computes thirteen equal dense units, so that every kernel for eight, four and one of them runs:
- *
- *     -A + fl(a * a) - B + fl(b * b) + 2^-127, where fl(a * a) = A is rounded down and fl(b * b) = B is rounded up.
- *
- * In the declared order, rounding to nearest, the sum is 2^-127. A fused multiply-add leaves the rounding error of a
- * product, another rounding mode an ulp of one; another order loses 2^-127, and so does flushing subnormal numbers. */
-int netslicer_selfcheck(void)
-{
-    float weights[NETSLICER_CHECK_TERMS * NETSLICER_CHECK_UNITS];
-    float source[NETSLICER_CHECK_TERMS];
-    float target[NETSLICER_CHECK_UNITS];
-    netslicer_index active[NETSLICER_CHECK_TERMS];
-    netslicer_dense_layer layer;
-    for (size_t j = 0; j < NETSLICER_CHECK_TERMS; j++) {
-        source[j] = netslicer_check_values[j];
-        for (size_t i = 0; i < NETSLICER_CHECK_UNITS; i++) {
-            weights[j * NETSLICER_CHECK_UNITS + i] = netslicer_check_factors[j];
-        }
-    }
-    layer.weights = weights;
-    layer.bias = netslicer_check_bias;
-    layer.start = NULL;
-    layer.source = source;
-    layer.active = active;
-    layer.target = target;
-    layer.n_active = netslicer_list_active(source, NETSLICER_CHECK_TERMS, active);
-    layer.n_out = NETSLICER_CHECK_UNITS;
-    layer.has_relu = 0;
-    netslicer_dense(&layer);
-    for (size_t i = 0; i < NETSLICER_CHECK_UNITS; i++) {
-        if (target[i] * 0x1p+127f != 1.0f) {
-            return NETSLICER_WRONG_ARITHMETIC;
-        }
-    }
-    return NETSLICER_OK;
-}
+#include "selfcheck.c"

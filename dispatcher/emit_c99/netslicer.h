@@ -21,8 +21,9 @@
 typedef struct {
     /* layer values, sharing memory where their lives do not overlap */
     float values[NETSLICER_SCRATCH_FLOATS];
-    /* positions of the non-zero inputs of the dense layer that is being computed */
-    netslicer_index active[NETSLICER_SCRATCH_INDICES];
+    /* two lists of the units of a layer that are not zero: their values, and where their weights begin */
+    float list_values[2][NETSLICER_LIST_UNITS];
+    netslicer_row list_rows[2][NETSLICER_LIST_UNITS];
 } netslicer_scratch;
 
 #ifdef __cplusplus

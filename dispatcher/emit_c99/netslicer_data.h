@@ -1,4 +1,4 @@
-/* The tables behind netslicer.h: a routing tree and, for each member, a short program of layer steps. Not for users. */
+/* The tables behind netslicer.h: a routing tree, and short programs of layer steps. Not for users. */
 #ifndef NETSLICER_DATA_H
 #define NETSLICER_DATA_H
 
@@ -13,13 +13,13 @@ typedef struct {
     netslicer_index low; /* number of cells below the low child */
 } netslicer_split;
 
-/* A member: its steps, and where in the scratch its input and output stand. */
+/* A program: its steps, and where in the scratch its input and output stand. */
 typedef struct {
     netslicer_place first_step;
     netslicer_index steps;
     netslicer_index input;
     netslicer_index output;
-} netslicer_member;
+} netslicer_program;
 
 /* Kinds of steps; in brackets the numbers at the step's place `table`. */
 #define NETSLICER_DENSE 0   /* target = weights * source + bias [bias: n_out][start: n_out, if flagged][weights: n_in * n_out] */
@@ -34,8 +34,10 @@ typedef struct {
 /* Flags of a dense step. */
 #define NETSLICER_HAS_START 1 /* accumulators start at the sum of a constant prefix instead of zero */
 #define NETSLICER_HAS_RELU 2  /* followed by a relu in place */
+#define NETSLICER_FROM_LIST 4 /* the step before left its units in a list */
+#define NETSLICER_TO_LIST 8   /* leaves its units in a list for the next step, and nothing in its target */
 
-/* One step of a member's program. Source, second and target are offsets into the scratch's values. */
+/* One step of a program. Source, second and target are offsets into the scratch's values. */
 typedef struct {
     netslicer_place table;
     netslicer_index source;
@@ -55,12 +57,12 @@ extern const float netslicer_lower[NETSLICER_INPUTS];
 extern const float netslicer_upper[NETSLICER_INPUTS];
 extern const netslicer_split netslicer_splits[NETSLICER_SPLITS];
 extern const netslicer_index netslicer_cells[NETSLICER_CELLS]; /* each cell's member */
-extern const netslicer_member netslicer_members[NETSLICER_MEMBERS];
+extern const netslicer_program netslicer_programs[NETSLICER_PROGRAMS];
 extern const netslicer_step netslicer_steps[NETSLICER_STEPS];
 extern const netslicer_index netslicer_indices[NETSLICER_INDICES];
 extern const float *const netslicer_floats[NETSLICER_CHUNKS]; /* see netslicer_table() */
 /* @CHUNKS@ */
-
+/* @LAYOUT@ */
 #ifdef __cplusplus
 }
 #endif

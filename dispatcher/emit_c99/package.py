@@ -16,22 +16,34 @@ from pathlib import Path
 
 from dispatcher.emit_c99 import text
 from dispatcher.emit_c99.readme import readme
-from dispatcher.emit_c99.tables import Tables
+from dispatcher.emit_c99.tables import Layout, Tables
 from dispatcher.errors import UnusableInput
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_INCLUDE = re.compile(r'#include "(\w+)\.c"\n')
 
 
 def package_files(tables: Tables, prefix: str, bundle_digest: str | None, parent_digest: str) -> dict[str, str]:
     """All files of a package by name, headers first."""
     banner = _banner(bundle_digest, parent_digest)
     header = _template("netslicer.h").replace("/* @SIZES@ */", text.size_lines(tables, bundle_digest, parent_digest))
-    types = _template("netslicer_data.h").replace("/* @TYPES@ */", text.type_lines(tables))
+    types = _template("netslicer_data.h").replace("/* @TYPES@ */", text.data_lines(tables))
     types = types.replace("/* @CHUNKS@ */", text.chunk_declarations(tables))
-    code = _template("netslicer.c").replace('#include "kernels.c"\n', _template("kernels.c"))
+    types = types.replace("/* @LAYOUT@ */", _template("masked.h") if tables.live else "")
+    code = code_text("netslicer.c", "masked" if tables.live else "packed")
     files = {"netslicer.h": header, "netslicer_data.h": types, "netslicer.c": code} | _data_files(tables)
     renamed = {_rename(name, prefix): _rename(banner + content, prefix) for name, content in files.items()}
     return renamed | {"README.md": readme(tables, prefix, bundle_digest, parent_digest, sorted(renamed))}
+
+
+def code_text(name: str, layout: Layout) -> str:
+    """A C file of this package with those that it includes in their places, ``packed.c`` or ``masked.c`` by layout."""
+
+    def included(match: re.Match[str]) -> str:
+        stem = match.group(1)
+        return code_text(f"{layout if stem == 'packed' else stem}.c", layout)
+
+    return _INCLUDE.sub(included, _template(name))
 
 
 def _data_files(tables: Tables) -> dict[str, str]:

@@ -7,75 +7,14 @@ part of the Dense step; an element-wise layer works in place if nobody reads its
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import IntEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.emit_c99.lists import hand_on_lists
+from dispatcher.emit_c99.steps import Kind, Program, Step
 from dispatcher.layers import Add, Concat, Dense, Elementwise, Gather, Layer, Layers, Relu
 
-
-class Kind(IntEnum):
-    """What a step does; names and values are those of ``netslicer_data.h``."""
-
-    DENSE = 0
-    RELU = 1
-    ADD = 2
-    PLUS = 3
-    TIMES = 4
-    DIVIDED = 5
-    GATHER = 6
-    COPY = 7
-
-
 _ELEMENTWISE = {"add": Kind.PLUS, "mul": Kind.TIMES, "div": Kind.DIVIDED}
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Step:
-    """One step.
-
-    Attributes
-    ----------
-    kind:
-        What it does.
-    source, second, target:
-        Buffers; ``second`` is used by `Kind.ADD` only and otherwise equals ``source``.
-    n_in, n_out:
-        Numbers of source and target units.
-    source_shift, target_shift:
-        First unit that is read of the source and written of the target (a part of a Concat or of a slice).
-    floats:
-        The step's numbers, float32 ``[n]``, in the order that ``netslicer_data.h`` states; empty if it has none.
-    indices:
-        Gathered units ``[n_out]``; empty for other kinds.
-    start, relu:
-        Flags of a Dense step: accumulators start at given values; a ReLU follows.
-    """
-
-    kind: Kind
-    source: int
-    second: int
-    target: int
-    n_in: int
-    n_out: int
-    source_shift: int = 0
-    target_shift: int = 0
-    floats: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    indices: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    start: bool = False
-    relu: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """Steps in order over buffers of the given widths; the input's and the output's buffer."""
-
-    widths: tuple[int, ...]
-    steps: tuple[Step, ...]
-    input: int
-    output: int
 
 
 def compile_network(layers: Layers) -> Program:
@@ -84,7 +23,10 @@ def compile_network(layers: Layers) -> Program:
     for position in range(1, len(layers)):
         if compiler.last_use[position] >= 0 and layers[position].width:
             compiler.append(position)
-    return Program(tuple(compiler.widths), tuple(compiler.steps), compiler.buffer[0], compiler.buffer[len(layers) - 1])
+    last = len(layers) - 1
+    return hand_on_lists(
+        Program(tuple(compiler.widths), tuple(compiler.steps), compiler.buffer[0], compiler.buffer[last])
+    )
 
 
 def last_uses(layers: Layers) -> list[int]:
@@ -160,7 +102,19 @@ class _Compiler:
         target, floats = self._new(position), np.concatenate(parts)
         source = self.buffer[layer.source] if n_in else target  # a layer without units has no buffer
         self.steps.append(
-            Step(Kind.DENSE, source, source, target, n_in, layer.width, floats=floats, start=start, relu=relu)
+            Step(
+                Kind.DENSE,
+                source,
+                source,
+                target,
+                n_in,
+                layer.width,
+                floats=floats,
+                start=start,
+                relu=relu,
+                layer=position,
+                result=self.last_use[position] if relu else position,
+            )
         )
 
     def _pointwise(self, layer: Layer, position: int, kind: Kind, constant: NDArray[np.float32] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dispatcher.emit_c99.program import Program
+from dispatcher.emit_c99.steps import Program
 
 
 @dataclass(frozen=True, slots=True)

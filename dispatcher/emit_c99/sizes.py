@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dispatcher.emit_c99.tables import Tables, build_tables
+from dispatcher.emit_c99.live import LiveTables
+from dispatcher.emit_c99.tables import Layout, Tables, build_tables
 from dispatcher.plan import Family
 
 FLOAT = 4
@@ -21,9 +22,11 @@ class TableSizes:
     indices:
         Unit indices of Gather steps.
     steps:
-        The members' programs.
+        Steps of the programs.
     members:
-        Where each member's program begins.
+        Where each member's program begins; in layout ``masked``, which sets of live units it chooses.
+    live:
+        The sets of live units and the numbers of special units; layout ``masked`` only.
     cells:
         The member of each cell.
     tree:
@@ -40,6 +43,7 @@ class TableSizes:
     indices: int
     steps: int
     members: int
+    live: int
     cells: int
     tree: int
     domain: int
@@ -49,23 +53,25 @@ class TableSizes:
     @property
     def flash(self) -> int:
         """All constant tables together."""
-        tables = self.numbers + self.indices + self.steps + self.members
+        tables = self.numbers + self.indices + self.steps + self.members + self.live
         return tables + self.cells + self.tree + self.domain + self.pointers
 
 
-def table_sizes(family: Family) -> TableSizes:
+def table_sizes(family: Family, layout: Layout = "packed") -> TableSizes:
     """Sizes of the tables that `emit_c99` writes for a family."""
-    return sizes_of(build_tables(family))
+    return sizes_of(build_tables(family, layout))
 
 
 def sizes_of(tables: Tables) -> TableSizes:
     """Sizes of tables that are already built; struct sizes as a C compiler pads the types of ``netslicer_data.h``."""
-    index, address = tables.index_bits // 8, tables.place_bits // 8
+    index, place = tables.index_bits // 8, tables.place_bits // 8
+    choices = 0 if tables.live is None else index * tables.live.choices.size
     return TableSizes(
         numbers=FLOAT * sum(chunk.size for chunk in tables.chunks),
         indices=index * tables.indices.size,
-        steps=len(tables.steps) * _padded(address + 5 * index + 2, max(address, index)),
-        members=len(tables.members) * _padded(address + 3 * index, max(address, index)),
+        steps=len(tables.steps) * _padded(place + 5 * index + 2, place),
+        members=len(tables.programs) * _padded(place + 3 * index, place) + choices,
+        live=0 if tables.live is None else _live_bytes(tables.live, index, place),
         cells=index * len(tables.cells),
         tree=len(tables.splits) * _padded(FLOAT + 2 * index, FLOAT),
         domain=2 * FLOAT * tables.lower.size,
@@ -74,9 +80,16 @@ def sizes_of(tables: Tables) -> TableSizes:
     )
 
 
+def _live_bytes(live: LiveTables, index: int, place: int) -> int:
+    """Slots, the slots of each step, masks, special units."""
+    slots = len(live.slots) * _padded(2 * place + 3 * index, place) + 2 * index * len(live.live_of_step)
+    specials = place * len(live.special_sets) + _padded(FLOAT + 2 * index, FLOAT) * len(live.specials)
+    return slots + live.masks.size + specials
+
+
 def scratch_bytes(tables: Tables) -> int:
-    """Size of the scratch struct: floats, then an even number of indices."""
-    return FLOAT * tables.scratch_floats + tables.index_bits // 8 * tables.scratch_indices
+    """Size of the scratch struct: values, then two lists of values and rows."""
+    return FLOAT * tables.scratch_floats + 2 * tables.list_units * (FLOAT + tables.row_bits // 8)
 
 
 def _padded(size: int, alignment: int) -> int:

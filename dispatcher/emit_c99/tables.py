@@ -2,26 +2,34 @@
 
 Everything that ends up in flash is in a `Tables` object, row by row as in ``netslicer_data.h``; text and sizes are
 both made from it. Equal tables of numbers are stored once, whichever members use them.
+
+Layout ``packed``: every member is a program with its own dense matrices. Layout ``masked``: the parent is the only
+program, and every member says which units of its layers are live.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.emit_c99.live import LiveTables, live_tables
 from dispatcher.emit_c99.pools import FloatPool, IndexPool
-from dispatcher.emit_c99.program import Kind, Program, Step, compile_network
+from dispatcher.emit_c99.program import compile_network
 from dispatcher.emit_c99.scratch import Placement, place
+from dispatcher.emit_c99.steps import Kind, Program, Step
 from dispatcher.errors import UnusableInput
 from dispatcher.plan import Family, member_layers
 from dispatcher.tree import Leaf, Split, Tree
 
 CHUNK_BITS = 19  # floats of one data file: 2^19 compile in under a second and 140 MB (GCC 12)
 
-HAS_START, HAS_RELU = 1, 2
+HAS_START, HAS_RELU, FROM_LIST, TO_LIST = 1, 2, 4, 8
+
+Layout = Literal["packed", "masked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +42,8 @@ class SplitRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MemberRow:
-    """A member's steps, and the offsets of its input and output in the scratch."""
+class ProgramRow:
+    """A program's steps, and the offsets of its input and output in the scratch."""
 
     first_step: int
     steps: int
@@ -67,49 +75,62 @@ class Tables:
         The domain, float32 ``[n_in]``.
     outputs:
         Number of outputs.
-    splits, cells, members, steps:
+    members:
+        Number of members.
+    splits, cells, programs, steps:
         Rows as in ``netslicer_data.h``.
+    live:
+        Live units of the members; None in layout ``packed``.
     indices:
         Pooled indices of Gather steps.
     chunks, chunk_bits:
         Pooled numbers: place p is element ``p mod 2^chunk_bits`` of chunk ``p div 2^chunk_bits``.
-    scratch_floats, scratch_indices:
-        Elements of the caller's scratch memory.
-    index_bits, place_bits:
-        Width of the unsigned integers for scratch offsets and counts, and for places in tables (never the narrower).
+    scratch_floats, list_units:
+        Elements of the caller's scratch memory, and of each of the two lists in it.
+    index_bits, place_bits, row_bits:
+        Width of the unsigned integers for scratch offsets and counts, for places in tables (never the narrower), and
+        for the rows of a dense layer's weights.
     """
 
     lower: NDArray[np.float32]
     upper: NDArray[np.float32]
     outputs: int
+    members: int
     splits: tuple[SplitRow, ...]
     cells: tuple[int, ...]
-    members: tuple[MemberRow, ...]
+    programs: tuple[ProgramRow, ...]
     steps: tuple[StepRow, ...]
     indices: NDArray[np.int64]
     chunks: tuple[NDArray[np.float32], ...]
     chunk_bits: int
     scratch_floats: int
-    scratch_indices: int
+    list_units: int
     index_bits: int
     place_bits: int
+    row_bits: int
+    live: LiveTables | None
 
 
-def build_tables(family: Family, least_bits: int = CHUNK_BITS) -> Tables:
-    """The tables of a family, layout ``packed``: every member with its own dense matrices.
+def build_tables(family: Family, layout: Layout = "packed", least_bits: int = CHUNK_BITS) -> Tables:
+    """The tables of a family.
 
     A data file holds at most ``2^least_bits`` numbers, or as many as the largest layer needs.
 
     Raises
     ------
     UnusableInput
-        If there are more numbers than 32-bit places can name.
+        If the layout is none, or there are more numbers than 32-bit places can name.
     """
-    programs = [compile_network(member_layers(family.parent, member)) for member in family.members]
+    if layout not in get_args(Layout):
+        raise UnusableInput(f"expected {' or '.join(get_args(Layout))}, got {layout!r}", where="layout")
+    if layout == "packed":
+        programs = [compile_network(member_layers(family.parent, member)) for member in family.members]
+    else:
+        programs = [compile_network(family.parent)]
     builder = _Builder(chunk_bits(programs, least_bits))
     for program in programs:
         builder.append(program)
-    return builder.tables(family)
+    return builder.tables(family, live_tables(family, programs[0]) if layout == "masked" else None)
 
 
 def chunk_bits(programs: Sequence[Program], least: int) -> int:
@@ -124,25 +145,28 @@ class _Builder:
     def __init__(self, bits: int) -> None:
         self.floats = FloatPool(bits)
         self.indices = IndexPool()
-        self.members: list[MemberRow] = []
+        self.programs: list[ProgramRow] = []
         self.steps: list[StepRow] = []
         self.scratch_floats = 1
-        self.scratch_indices = 1
+        self.list_units = 1
+        self.last_row = 0
 
     def append(self, program: Program) -> None:
-        """Add one member."""
+        """Add one program."""
         placement = place(program)
         offsets = placement.offsets
-        row = MemberRow(len(self.steps), len(program.steps), offsets[program.input], offsets[program.output])
-        self.members.append(row)
+        row = ProgramRow(len(self.steps), len(program.steps), offsets[program.input], offsets[program.output])
+        self.programs.append(row)
         self.steps += [self._row(step, placement) for step in program.steps]
-        dense = [step.n_in for step in program.steps if step.kind is Kind.DENSE]
+        dense = [step for step in program.steps if step.kind is Kind.DENSE]
         self.scratch_floats = max(self.scratch_floats, placement.floats)
-        self.scratch_indices = max(self.scratch_indices, *dense, 1)
+        self.list_units = max(self.list_units, *(step.n_in for step in dense), 1)
+        self.last_row = max(self.last_row, *((step.n_in - 1) * step.n_out for step in dense), 0)
 
     def _row(self, step: Step, placement: Placement) -> StepRow:
         """A step with its buffers placed and its numbers pooled."""
         table = self.indices.add(step.indices) if step.kind is Kind.GATHER else self.floats.add(step.floats)
+        flags = {HAS_START: step.start, HAS_RELU: step.relu, FROM_LIST: step.from_list, TO_LIST: step.to_list}
         return StepRow(
             table=table,
             source=placement.offsets[step.source] + step.source_shift,
@@ -151,31 +175,35 @@ class _Builder:
             n_in=step.n_in,
             n_out=step.n_out,
             kind=step.kind,
-            flags=HAS_START * step.start + HAS_RELU * step.relu,
+            flags=sum(flag for flag, is_set in flags.items() if is_set),
         )
 
-    def tables(self, family: Family) -> Tables:
+    def tables(self, family: Family, live: LiveTables | None) -> Tables:
         """Everything, with integers as wide as the largest value needs. C has no empty arrays: these get a zero row."""
         splits = split_rows(family.tree) or (SplitRow(0.0, 0, 0),)
         steps = tuple(self.steps) or (StepRow(0, 0, 0, 0, 0, 0, Kind.COPY, 0),)
-        small = [family.parent[0].width, len(self.members), self.scratch_floats, self.scratch_indices]
-        small += [max(split.axis, split.low) for split in splits] + [row.steps for row in self.members]
-        small += [max(row.n_in, row.n_out) for row in steps]
+        small = [family.parent[0].width, len(family.members), self.scratch_floats]
+        small += [max(split.axis, split.low) for split in splits] + [row.steps for row in self.programs]
+        small += [max(row.n_in, row.n_out) for row in steps] + ([live.largest_index()] if live else [])
+        places = [len(steps), *(row.table for row in steps)] + ([live.largest_place()] if live else [])
         return Tables(
             lower=family.lower,
             upper=family.upper,
             outputs=family.parent[-1].width,
+            members=len(family.members),
             splits=splits,
             cells=family.cells,
-            members=tuple(self.members),
+            programs=tuple(self.programs),
             steps=steps,
             indices=self.indices.values(),
             chunks=self.floats.chunks(),
             chunk_bits=self.floats.chunk_bits,
             scratch_floats=self.scratch_floats,
-            scratch_indices=self.scratch_indices + self.scratch_indices % 2,  # even: the struct needs no padding
+            list_units=self.list_units,
             index_bits=integer_bits(max(small)),
-            place_bits=integer_bits(max(len(steps), *(row.table for row in steps), *small)),
+            place_bits=integer_bits(max(*places, *small)),
+            row_bits=integer_bits(self.last_row),
+            live=live,
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.emit_c99.live import LiveTables
 from dispatcher.emit_c99.sizes import scratch_bytes
 from dispatcher.emit_c99.tables import Tables
 from dispatcher.literal import c99_text
@@ -23,24 +24,27 @@ def size_lines(tables: Tables, bundle_digest: str | None, parent_digest: str) ->
         ("INPUTS", tables.lower.size),
         ("OUTPUTS", tables.outputs),
         ("CELLS", len(tables.cells)),
-        ("MEMBERS", len(tables.members)),
+        ("MEMBERS", tables.members),
         ("SCRATCH_FLOATS", tables.scratch_floats),
-        ("SCRATCH_INDICES", tables.scratch_indices),
+        ("LIST_UNITS", tables.list_units),
         ("SCRATCH_BYTES", scratch_bytes(tables)),
     ]
     if bundle_digest is not None:
         defines.insert(0, ("BUNDLE_DIGEST", f'"{bundle_digest}"'))
-    return _defines(defines) + f"\ntypedef uint{tables.index_bits}_t netslicer_index;"
+    types = f"typedef uint{tables.index_bits}_t netslicer_index;\ntypedef uint{tables.row_bits}_t netslicer_row;"
+    return f"{_defines(defines)}\n{types}"
 
 
-def type_lines(tables: Tables) -> str:
+def data_lines(tables: Tables) -> str:
     """The part of ``netslicer_data.h`` that differs between families, before the types."""
     defines = [
         ("SPLITS", len(tables.splits)),
+        ("PROGRAMS", len(tables.programs)),
         ("STEPS", len(tables.steps)),
         ("INDICES", tables.indices.size),
         ("CHUNKS", len(tables.chunks)),
         ("CHUNK_BITS", tables.chunk_bits),
+        *(_live_counts(tables.live) if tables.live else []),
     ]
     return _defines(defines) + f"\ntypedef uint{tables.place_bits}_t netslicer_place;"
 
@@ -57,8 +61,8 @@ def small_tables(tables: Tables) -> Iterator[str]:
     splits = (f"{{{c99_text(row.threshold)}, {row.axis}, {row.low}}}" for row in tables.splits)
     yield _array("netslicer_split", "splits", "NETSLICER_SPLITS", splits)
     yield _array("netslicer_index", "cells", "NETSLICER_CELLS", integer_lines(tables.cells))
-    members = (f"{{{row.first_step}, {row.steps}, {row.input}, {row.output}}}" for row in tables.members)
-    yield _array("netslicer_member", "members", "NETSLICER_MEMBERS", members)
+    programs = (f"{{{row.first_step}, {row.steps}, {row.input}, {row.output}}}" for row in tables.programs)
+    yield _array("netslicer_program", "programs", "NETSLICER_PROGRAMS", programs)
     steps = (
         f"{{{row.table}, {row.source}, {row.second}, {row.target}, {row.n_in}, {row.n_out}, "
         f"NETSLICER_{row.kind.name}, {row.flags}}}"
@@ -66,8 +70,36 @@ def small_tables(tables: Tables) -> Iterator[str]:
     )
     yield _array("netslicer_step", "steps", "NETSLICER_STEPS", steps)
     yield _array("netslicer_index", "indices", "NETSLICER_INDICES", integer_lines(tables.indices.tolist()))
+    if tables.live is not None:
+        yield from _live_tables(tables.live)
     names = (_chunk_name(index) for index in range(len(tables.chunks)))
     yield _array("float *const", "floats", "NETSLICER_CHUNKS", names)
+
+
+def _live_counts(live: LiveTables) -> list[tuple[str, int]]:
+    """Lengths of the tables of live units."""
+    return [
+        ("SLOTS", len(live.slots)),
+        ("CHOICES", live.choices.size),
+        ("MASK_BYTES", live.masks.size),
+        ("SPECIAL_SETS", len(live.special_sets)),
+        ("SPECIALS", len(live.specials)),
+    ]
+
+
+def _live_tables(live: LiveTables) -> Iterator[str]:
+    """Definitions of the tables of live units."""
+    slots = (f"{{{row.masks}, {row.specials}, {row.bytes}, {row.gathered}, {row.plain}}}" for row in live.slots)
+    yield _array("netslicer_slot", "slots", "NETSLICER_SLOTS", slots)
+    lives = (f"{{{row.source}, {row.target}}}" for row in live.live_of_step)
+    yield _array("netslicer_live", "live_of_step", "NETSLICER_STEPS", lives)
+    choices = integer_lines(live.choices.ravel().tolist())
+    yield _array("netslicer_index", "choices", "NETSLICER_CHOICES", choices)
+    yield _array("uint8_t", "masks", "NETSLICER_MASK_BYTES", integer_lines(live.masks.tolist()))
+    sets = integer_lines(live.special_sets)
+    yield _array("netslicer_place", "special_sets", "NETSLICER_SPECIAL_SETS", sets)
+    specials = (f"{{{c99_text(row.value)}, {row.unit}, {row.first}}}" for row in live.specials)
+    yield _array("netslicer_special", "specials", "NETSLICER_SPECIALS", specials)
 
 
 def chunk_table(tables: Tables, index: int) -> str:

@@ -12,10 +12,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
-from dispatcher.emit_c99 import emit_c99, parent_family, table_sizes
+from dispatcher.emit_c99 import Layout, emit_c99, parent_family, table_sizes
 from dispatcher.load import load_bundle
 from dispatcher.plan import Family
 from dispatcher.vectors import random_points
@@ -40,33 +41,35 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("bundle", type=Path, nargs="?")
     parser.add_argument("--board", choices=[board.name for board in BOARDS if board.memory], default="M4F")
     parser.add_argument("--points", type=int, default=1000)
+    parser.add_argument("--layouts", nargs="+", choices=get_args(Layout), default=get_args(Layout))
     options = parser.parse_args(argv)
     board = next(board for board in BOARDS if board.name == options.board)
-    families = _families(options.bundle)
-    points = random_points(families["parent"], options.points, np.random.default_rng(0))
+    programs = _programs(options.bundle, options.layouts)
+    points = random_points(programs["parent"][0], options.points, np.random.default_rng(0))
     print(f"{board.name}, {len(points)} points: instructions per inference, routing included; mean (least to most)")
-    for name, family in families.items():
-        flash = f"{table_sizes(family).flash:,} bytes of tables"
+    for name, (family, layout) in programs.items():
+        flash = f"{table_sizes(family, layout).flash:,} bytes of tables"
         for level in LEVELS:
             with tempfile.TemporaryDirectory() as directory:
-                count = count_instructions(board, family, points, Path(directory) / "count", level)
+                count = count_instructions(board, family, points, Path(directory) / "count", level, layout)
             print(f"{name} {level}: {count.mean:,.0f} ({count.least:,} to {count.most:,}), {flash}")
 
 
-def _families(bundle: Path | None) -> dict[str, Family]:
-    """What to count."""
+def _programs(bundle: Path | None, layouts: Sequence[Layout]) -> dict[str, tuple[Family, Layout]]:
+    """What to count: the parent alone, and the family in these layouts."""
     if bundle is None:
         corner = np.ones(5, np.float32)
-        return {"parent": parent_family(chain([5, *[50] * 6, 5]), -corner, corner)}
+        return {"parent": (parent_family(chain([5, *[50] * 6, 5]), -corner, corner), "packed")}
     family = load_bundle(bundle).family
-    return {"parent": parent_family(family.parent, family.lower, family.upper), "family": family}
+    parent = parent_family(family.parent, family.lower, family.upper)
+    return {"parent": (parent, "packed")} | {layout: (family, layout) for layout in layouts}
 
 
 def count_instructions(
-    board: Board, family: Family, points: np.ndarray, directory: Path, level: str = "-Os"
+    board: Board, family: Family, points: np.ndarray, directory: Path, level: str = "-Os", layout: Layout = "packed"
 ) -> Instructions:
     """Instructions per inference over points ``[n, n_in]``, in steps of 40; works in the directory, which is made."""
-    emit_c99(family, "0" * 64, directory / "net", "net")
+    emit_c99(family, "0" * 64, directory / "net", "net", layout)
     code, counts = board.run(build_with_vectors(board, "count.c", points, directory, level, "-ffp-contract=off"))
     assert code == 0, "every point must be within the domain"
     return Instructions(float(np.mean(counts)), min(counts), max(counts))

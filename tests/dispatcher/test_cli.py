@@ -121,6 +121,7 @@ def test_unusable_input_is_one_message_and_exit_code_2(arguments, message, tmp_p
         ["emit", "b"],
         ["emit", "b", "--target", "c99"],
         ["emit", "b", "--target", "cobol", "--out", "o"],
+        ["emit", "b", "--target", "c99", "--layout", "dense", "--out", "o"],
         ["report", "b", "--rows", "-1"],
     ],
 )
@@ -141,9 +142,11 @@ def test_help_has_an_example_and_the_exit_codes(command, capsys):
     assert "exit codes:" in text
 
 
-def test_emit_prints_the_files_it_wrote(bundle, tmp_path, capsys):
+@pytest.mark.parametrize("layout", ["packed", "masked"])
+def test_emit_prints_the_files_it_wrote(layout, bundle, tmp_path, capsys):
     out = tmp_path / "generated"
-    assert main(["emit", bundle, "--target", "c99", "--layout", "packed", "--prefix", "net", "--out", str(out)]) == 0
+    assert main(["emit", bundle, "--target", "c99", "--layout", layout, "--prefix", "net", "--out", str(out)]) == 0
+    assert f"Layout: {layout}." in (out / "README.md").read_text()
     written = sorted(str(path) for path in out.rglob("*") if path.is_file())
     assert sorted(capsys.readouterr().out.splitlines()) == written
     assert any(path.endswith(".c") for path in written)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dispatcher.cost import Cost, cost
-from dispatcher.emit_c99 import table_sizes
+from dispatcher.emit_c99 import emit_parent_c99, masked_macs, table_sizes
 from dispatcher.layers import Add, Concat, Input, Relu, dense
 from dispatcher.load import load_bundle
 from dispatcher.plan import whole_member
@@ -70,11 +70,28 @@ def test_routes_name_their_members_and_comparisons(bundle):
 
 
 def test_sizes_are_those_of_the_emitted_tables(bundle):
-    sizes, alone = table_sizes(bundle.family), table_sizes(make_family(PARENT))
+    alone, c99 = table_sizes(make_family(PARENT)), report(bundle).c99
+    assert (c99.parent.flash_bytes, c99.parent.ram_bytes, c99.parent.flash_ratio) == (alone.flash, alone.ram, 1)
+    for cost_of_layout, layout in ((c99.packed, "packed"), (c99.masked, "masked")):
+        sizes = table_sizes(bundle.family, layout)
+        assert (cost_of_layout.flash_bytes, cost_of_layout.ram_bytes) == (sizes.flash, sizes.ram)
+        assert cost_of_layout.flash_ratio == sizes.flash / alone.flash > 1
+
+
+def test_the_parent_alone_is_what_emit_parent_c99_writes(bundle, tmp_path):
+    family = bundle.family
+    emit_parent_c99(family.parent, family.lower, family.upper, tmp_path / "parent")
+    said = f"| **flash, code not counted** | **{report(bundle).c99.parent.flash_bytes}** |"
+    assert said in (tmp_path / "parent" / "README.md").read_text()
+
+
+def test_macs_of_the_layouts_are_weighted_by_volume(bundle):
+    """Packed: what the counts say. Masked: the output that is constant in the last cell takes no terms."""
     c99 = report(bundle).c99
-    assert (c99.flash_bytes, c99.ram_bytes) == (sizes.flash, sizes.ram)
-    assert (c99.parent_flash_bytes, c99.parent_ram_bytes) == (alone.flash, alone.ram)
-    assert 0 < c99.parent_flash_bytes < c99.flash_bytes
+    assert (c99.parent.mac_mean, c99.parent.mac_max) == (12, 12)
+    assert (c99.packed.mac_mean, c99.packed.mac_min, c99.packed.mac_max) == (8, 4, 12)
+    assert masked_macs(bundle.family).tolist() == [12, 2 * 1 + 1 * 1]
+    assert (c99.masked.mac_mean, c99.masked.mac_min, c99.masked.mac_max) == (7.5, 3, 12)
 
 
 def test_members_are_named_by_their_files(bundle):
@@ -85,15 +102,17 @@ def test_members_are_named_by_their_files(bundle):
 def test_the_keys_of_the_json_are_stable(bundle):
     record = json.loads(report_json(report(bundle)))
     counts = {"mac", "connections", "connections_without_input", "relu_units"}
-    assert record["format"] == "netslicer-report/1"
+    assert record["format"] == "netslicer-report/2"
     assert record["bundle"] == bundle.digest
     assert {key: set(record[key]) for key in ("parent", "minimum", "maximum", "mean", "c99")} == {
         "parent": counts,
         "minimum": counts,
         "maximum": counts,
         "mean": counts | {"comparisons"},
-        "c99": {"flash_bytes", "parent_flash_bytes", "ram_bytes", "parent_ram_bytes"},
+        "c99": {"parent", "packed", "masked"},
     }
+    of_layout = {"flash_bytes", "ram_bytes", "flash_ratio", "mac_mean", "mac_min", "mac_max"}
+    assert all(set(one) == of_layout for one in record["c99"].values())
     assert set(record["members"][0]) == {"member", "cells", "share", "cost"}
     assert set(record["routes"][0]) == {"cell", "member", "share", "comparisons"}
     assert set(record) == {
@@ -115,6 +134,10 @@ def test_the_table_is_aligned(bundle):
             "routing comparisons        0   1.5    1    2",
         ]
     )
+    c99 = [line.split() for line in blocks[2].splitlines()]
+    assert c99[0] == ["C99,", "code", "aside", "parent", "packed", "masked"]
+    assert c99[4:] == [["MAC,", "mean", "12.0", "8.0", "7.5"], ["MAC,", "max", "12", "12", "12"]]
+    assert len({len(line) for line in blocks[2].splitlines()}) == 1
     members = blocks[3].splitlines()
     assert len({len(line) for line in members}) == 1
     assert [line.split()[0] for line in members] == ["member", "0", "1"]

@@ -11,17 +11,20 @@ from dispatcher.route import Router
 from dispatcher.vectors import border_points, corner_points, random_points
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
-from tests.dispatcher.network_samples import random_network
+from tests.dispatcher.network_samples import chain, random_network
+from tests.random_networks import mixed
 
 DIGEST = "0123456789abcdef" * 4
 
 
-def random_member(parent: Layers, rng: np.random.Generator) -> Member:
-    """A member without a random half of the ReLU units. It need not equal the parent anywhere: it is well formed."""
-    relus = [
-        (place, unit) for place, layer in enumerate(parent) if isinstance(layer, Relu) for unit in range(layer.width)
-    ]
-    return member_of(parent, {relu for relu in relus if rng.random() < 0.5})
+def random_member(parent: Layers, rng: np.random.Generator, removed: tuple[float, ...] = (0.5,)) -> Member:
+    """A member without a random share of the ReLU units; each ReLU layer's share is one of those given.
+
+    It need not equal the parent anywhere: it is well formed.
+    """
+    shares = {place: rng.choice(removed) for place, layer in enumerate(parent) if isinstance(layer, Relu)}
+    relus = [(place, unit) for place in shares for unit in range(parent[place].width)]
+    return member_of(parent, {relu for relu in relus if rng.random() < shares[relu[0]]})
 
 
 def random_family(seed: int, cells: int = 5) -> Family:
@@ -29,6 +32,20 @@ def random_family(seed: int, cells: int = 5) -> Family:
     rng = np.random.default_rng(seed)
     parent = random_network(seed, length=16)
     return make_family(parent, cells, lambda _: random_member(parent, rng))
+
+
+def wide_family(seed: int, cells: int = 12) -> Family:
+    """A chain with layers of up to 50 units, of which members keep all, many, few or none."""
+    rng = np.random.default_rng(seed)
+    parent = chain([4, 40, int(rng.integers(12, 40)), 50, 20, 3], seed)
+    return make_family(parent, cells, lambda _: random_member(parent, rng, (0.0, 0.1, 0.5, 0.8, 0.95, 1.0)))
+
+
+def mixed_family(seed: int, cells: int = 6) -> Family:
+    """A network of all layer kinds with wider layers, of which members keep all, half, few or none."""
+    rng = np.random.default_rng(seed)
+    parent = mixed(rng, blocks=4, width=18).layers
+    return make_family(parent, cells, lambda _: random_member(parent, rng, (0.0, 0.5, 0.9, 1.0)))
 
 
 def family_with_prefixes() -> Family:
@@ -52,6 +69,28 @@ def family_with_prefixes() -> Family:
     )
     removed = {(2, unit) for unit in range(4)}
     return make_family(parent, 3, lambda cell: member_of(parent, removed | {(9, cell)}))
+
+
+def chain_with_prefixes() -> Family:
+    """A chain in which a layer that reads a list begins with constant terms, and which has constants among its units.
+
+    Units 0 and 1 of the second layer read a removed unit only, so their ReLUs are constant and above zero.
+    """
+    rng = np.random.default_rng(1)
+    weight = rng.normal(size=(20, 16))
+    weight[:2, 1:] = 0
+    bias = np.concatenate([[0.3, 0.7], rng.normal(size=18)])
+    parent = (
+        Input(3),
+        dense(0, rng.normal(size=(16, 3))),
+        Relu(1, 16),
+        dense(2, weight, bias),
+        Relu(3, 20),
+        dense(4, rng.normal(size=(18, 20)), rng.normal(size=18)),
+        Relu(5, 18),
+        dense(6, np.eye(2, 18), rng.normal(size=2)),
+    )
+    return make_family(parent, 4, lambda cell: member_of(parent, {(2, 0), (4, cell + 2), (6, 17)} if cell else set()))
 
 
 def hard_points(family: Family, rng: np.random.Generator, count: int = 200) -> np.ndarray:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from dispatcher.emit_c99 import emit_c99
+from dispatcher.emit_c99 import Layout, emit_c99
 from dispatcher.emit_c99.package import package_files, write_package
 from dispatcher.emit_c99.tables import build_tables
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.network_samples import chain
-from tests.emit_c99.families import DIGEST, expected, family_with_prefixes, hard_points, random_family
+from tests.emit_c99.families import (
+    DIGEST,
+    expected,
+    family_with_prefixes,
+    hard_points,
+    mixed_family,
+    random_family,
+    wide_family,
+)
 from tests.emit_c99.host import HERE, NO_FMA, bits, build_runner, require, run_points, sources
 
 PEDANTIC = ("-Wdouble-promotion", "-Wcast-qual", "-Wundef", "-Wwrite-strings", "-Wmissing-declarations", "-Wvla")
 
 
-@pytest.fixture
-def package(tmp_path):
-    emit_c99(family_with_prefixes(), DIGEST, tmp_path / "net", "net")
+@pytest.fixture(params=get_args(Layout))
+def package(request, tmp_path):
+    emit_c99(family_with_prefixes(), DIGEST, tmp_path / "net", "net", request.param)
     return tmp_path / "net"
 
 
@@ -73,8 +82,8 @@ def test_every_macro_begins_with_the_prefix_in_capitals(package):
 
 def test_two_packages_in_one_program(compiler, tmp_path):
     first, second = make_family(chain([2, 5, 1], seed=1), 3), make_family(chain([2, 9, 1], seed=2), 4)
-    for family, prefix in ((first, "net"), (second, "other")):
-        emit_c99(family, DIGEST, tmp_path / prefix, prefix)
+    for family, prefix, layout in ((first, "net", "packed"), (second, "other", "masked")):
+        emit_c99(family, DIGEST, tmp_path / prefix, prefix, layout)
     files = [path for prefix in ("net", "other") for path in (f"-I{tmp_path / prefix}", *sources(tmp_path / prefix))]
     program = compiler.build(tmp_path / "both", NO_FMA, HERE / "two_packages.c", *files)
     points = hard_points(first, np.random.default_rng(0), 50)
@@ -95,12 +104,15 @@ def test_numbers_in_several_data_files(compiler, tmp_path):
     assert (bits(answers.outputs) == bits(expected(family, points)[1])).all()
 
 
-@pytest.mark.parametrize("seed", [2, 5])
-def test_address_and_undefined_behaviour_sanitizers_find_nothing(seed, compiler, tmp_path):
+@pytest.mark.parametrize(
+    ("family", "layout"),
+    [(random_family(2), "packed"), (mixed_family(0), "masked"), (wide_family(1), "packed"), (wide_family(1), "masked")],
+    ids=["random, packed", "mixed, masked", "wide, packed", "wide, masked"],
+)
+def test_address_and_undefined_behaviour_sanitizers_find_nothing(family, layout, compiler, tmp_path):
     flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     require(compiler, tmp_path, "sanitizers for addresses and undefined behaviour", *flags)
-    family = random_family(seed)
-    emit_c99(family, DIGEST, tmp_path / "net", "net")
+    emit_c99(family, DIGEST, tmp_path / "net", "net", layout)
     rng = np.random.default_rng(0)
     wild = rng.integers(0, 1 << 32, (2000, family.parent[0].width), np.uint32).view(np.float32)
     points = np.concatenate([hard_points(family, rng), wild])

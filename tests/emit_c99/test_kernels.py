@@ -19,6 +19,11 @@ def test_kernels_equal_plain_loops(level, compiler, tmp_path):
     assert compiler.run(program) == (0, "")
 
 
+def test_kernels_as_for_a_target_without_floating_point_unit(compiler, tmp_path):
+    program = compiler.build(tmp_path / "kernels", "-O2", "-D__SOFTFP__", NO_FMA, *FILES)
+    assert compiler.run(program) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("flag", "reason"),
     [

@@ -4,31 +4,58 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from dispatcher.emit_c99 import emit_c99, table_sizes
+from dispatcher.emit_c99 import Layout, emit_c99, table_sizes
 from dispatcher.plan import Family
 from dispatcher.vectors import random_points
 from tests.benchmarks.mcu import count_instructions
 from tests.dispatcher.bundle_samples import make_family
+from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
 from tests.emit_c99.boards import Board, build_with_vectors
-from tests.emit_c99.families import DIGEST, expected, family_with_prefixes, hard_points, random_family
+from tests.emit_c99.families import (
+    DIGEST,
+    chain_with_prefixes,
+    expected,
+    family_with_prefixes,
+    hard_points,
+    mixed_family,
+    random_family,
+    wide_family,
+)
 from tests.emit_c99.host import NO_FMA, bits, sources
 from tests.emit_c99.tables_in import table_bytes
 
 pytestmark = pytest.mark.mcu
 
 
-@pytest.mark.parametrize("level", ["-Os", "-O2"])
+FAMILIES = {
+    "random": random_family(3),
+    "wide": wide_family(1, cells=6),
+    "mixed": mixed_family(1, cells=3),
+    "prefixes": family_with_prefixes(),
+    "chain with prefixes": chain_with_prefixes(),
+}
+
+
 @pytest.mark.parametrize(
-    "family", [random_family(3), random_family(6), family_with_prefixes()], ids=["3", "6", "prefixes"]
+    ("name", "layout", "level"),
+    [
+        ("random", "packed", "-O2"),
+        ("prefixes", "packed", "-Os"),
+        ("wide", "masked", "-Os"),
+        ("mixed", "masked", "-O2"),
+        ("chain with prefixes", "masked", "-O0"),
+    ],
 )
-def test_same_bits(family, level, board, tmp_path):
-    points = hard_points(family, np.random.default_rng(0), 50)
-    program = build(board, family, points, tmp_path, level, NO_FMA)
+def test_same_bits(name, layout, level, board, tmp_path):
+    family = FAMILIES[name]
+    points = hard_points(family, np.random.default_rng(0), 30)
+    program = build(board, family, points, tmp_path, level, NO_FMA, layout=layout)
     code, words = board.run(program)
     answers = np.array(words, np.uint32).reshape(len(points), 2 + family.parent[-1].width)
     cells, outputs = expected(family, points)
@@ -45,16 +72,17 @@ def test_nan_and_numbers_outside_the_domain(board, tmp_path):
     assert words[:2] == words[4:6] == [2**32 - 3, 2**32 - 3]
 
 
-def test_sizes_on_a_32_bit_target(board, tmp_path):
-    family = random_family(6)
-    emit_c99(family, DIGEST, tmp_path / "net", "net")
+@pytest.mark.parametrize("layout", get_args(Layout))
+def test_sizes_on_a_32_bit_target(layout, board_with_fpu, tmp_path):
+    family = FAMILIES["wide"]
+    emit_c99(family, DIGEST, tmp_path / "net", "net", layout)
     objects = []
     for source in sources(tmp_path / "net"):
         objects.append(tmp_path / f"{source.stem}.o")
-        command = ["arm-none-eabi-gcc", *board.flags, "-std=c99", "-Os", "-c", source, "-o", objects[-1]]
+        command = ["arm-none-eabi-gcc", *board_with_fpu.flags, "-std=c99", "-Os", "-c", source, "-o", objects[-1]]
         subprocess.run(command, check=True)
     measured = table_bytes("arm-none-eabi-nm", *objects)
-    sizes = table_sizes(family)
+    sizes = table_sizes(family, layout)
     assert measured == replace(sizes, ram=measured.ram)
     assert measured.flash == sizes.flash
 
@@ -70,7 +98,19 @@ def test_instructions_are_counted(board_with_fpu, tmp_path):
     assert 1000 < alone.mean < counts[0].mean < 1.2 * alone.mean
 
 
-def build(board: Board, family: Family, points: np.ndarray, directory, *flags: str):
+def test_removed_units_save_instructions_in_the_masked_layout(board_with_fpu, tmp_path):
+    parent = chain([4, 40, 40, 40, 2])
+    few = member_of(parent, {(place, unit) for place in (2, 4, 6) for unit in range(40) if unit % 5})
+    points = random_points(make_family(parent), 20, np.random.default_rng(0))
+    families = [make_family(parent), make_family(parent, 1, lambda _: few)]
+    whole, masked = (
+        count_instructions(board_with_fpu, family, points, tmp_path / str(number), layout="masked").mean
+        for number, family in enumerate(families)
+    )
+    assert masked < whole / 2
+
+
+def build(board: Board, family: Family, points: np.ndarray, directory, *flags: str, layout: Layout = "packed"):
     """The program that prints a family's answers for points."""
-    emit_c99(family, DIGEST, directory / "net", "net")
+    emit_c99(family, DIGEST, directory / "net", "net", layout)
     return build_with_vectors(board, "vectors.c", points, directory, *flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -39,22 +40,29 @@ def tiny_family() -> Family:
     return Family("bitwise", parent, lower, upper, tree, (member_of(parent, {(3, 0)}), whole_member(parent)), (0, 1))
 
 
+@pytest.mark.parametrize("layout", ["packed", "masked"])
 @pytest.mark.parametrize("name", ["tiny.h", "tiny_data.h", "tiny_data.c", "README.md"])
-def test_golden_text(name, tmp_path):
+def test_golden_text(name, layout, tmp_path):
     """Every line of the expected files was checked by hand; a change of the format shows here."""
-    emit_c99(tiny_family(), DIGEST, tmp_path / "tiny", "tiny")
-    assert (tmp_path / "tiny" / name).read_text() == (GOLDEN / name).read_text()
+    emit_c99(tiny_family(), DIGEST, tmp_path / "tiny", "tiny", layout)
+    assert (tmp_path / "tiny" / name).read_text() == (GOLDEN / layout / name).read_text()
 
 
-def test_the_code_is_the_templates_whatever_the_family(tmp_path):
-    emit_c99(tiny_family(), DIGEST, tmp_path / "one", "netslicer")
-    emit_parent_c99(FAMILY.parent, FAMILY.lower, FAMILY.upper, tmp_path / "two", "netslicer")
-    template, kernels = ((TEMPLATES / name).read_text() for name in ("netslicer.c", "kernels.c"))
-    for package in ("one", "two"):
-        text = (tmp_path / package / "netslicer.c").read_text()
-        banner, code = text.split("*/\n", 1)
-        assert "declared evaluation order, contraction off" in banner
-        assert code == template.replace('#include "kernels.c"\n', kernels)
+@pytest.mark.parametrize(
+    ("layout", "parts"),
+    [("packed", ["packed.c"]), ("masked", ["masked.c", "gather.c"])],
+)
+def test_the_code_is_the_templates_whatever_the_family(layout, parts, tmp_path):
+    emit_c99(tiny_family(), DIGEST, tmp_path / "one", "netslicer", layout)
+    emit_c99(FAMILY, DIGEST, tmp_path / "two", "netslicer", layout)
+    texts = [(tmp_path / package / "netslicer.c").read_text() for package in ("one", "two")]
+    assert texts[0].split("*/\n", 1)[1] == texts[1].split("*/\n", 1)[1]
+    assert all("declared evaluation order, contraction off" in text.split("*/\n", 1)[0] for text in texts)
+    common = ["kernels.c", "sums.c", "dense.c", "selfcheck.c"]
+    for name in ("netslicer.c", *common, *parts):
+        pieces = re.split(r'#include "\w+\.c"\n', (TEMPLATES / name).read_text())
+        assert all(piece in texts[0] for piece in pieces)
+    assert '.c"' not in texts[0]
 
 
 def test_every_file_says_where_it_comes_from(tmp_path):

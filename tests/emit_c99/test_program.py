@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.emit_c99.program import Kind, Program, compile_network
+from dispatcher.emit_c99.program import compile_network
 from dispatcher.emit_c99.scratch import lifetimes, place
+from dispatcher.emit_c99.steps import Kind, Program
 from dispatcher.layers import Add, Concat, Elementwise, Gather, Input, Layers, Relu, dense, freeze
 from dispatcher.plan import member_layers
 from tests.dispatcher.network_samples import chain, random_network
@@ -20,15 +21,36 @@ def kinds(layers: Layers) -> list[Kind]:
     return [step.kind for step in compile_network(layers).steps]
 
 
-def test_a_chain_is_its_dense_layers_in_two_buffers_that_take_turns():
+def test_a_chain_is_its_dense_layers_which_hand_on_lists():
     program = compile_network(chain([5, 50, 50, 50, 7]))
-    assert [(step.kind, step.relu, step.start) for step in program.steps] == [
-        (Kind.DENSE, True, False),
-        (Kind.DENSE, True, False),
-        (Kind.DENSE, True, False),
-        (Kind.DENSE, False, False),
+    assert [(step.kind, step.relu, step.from_list, step.to_list) for step in program.steps] == [
+        (Kind.DENSE, True, False, True),
+        (Kind.DENSE, True, True, True),
+        (Kind.DENSE, True, True, True),
+        (Kind.DENSE, False, True, False),
     ]
-    assert place(program).floats == 100
+    assert place(program).floats == 7
+
+
+def test_layers_that_something_else_reads_leave_vectors():
+    read_twice = (Input(2), dense(0, np.eye(2)), Relu(1, 2), dense(2, np.eye(2)), Add((2, 3), 2))
+    gathered = (
+        Input(2),
+        dense(0, np.eye(2)),
+        Relu(1, 2),
+        Gather(2, freeze(np.array([1, 0]), np.int64)),
+        dense(3, np.eye(2)),
+    )
+    last = (Input(2), dense(0, np.eye(2)), Relu(1, 2))
+    no_relu = (Input(2), dense(0, np.eye(2)), dense(1, np.eye(2)))
+    not_next = (Input(2), dense(0, np.eye(2)), Relu(1, 2), Relu(0, 2), dense(2, np.eye(2)), Add((3, 4), 2))
+    for layers in (read_twice, gathered, last, no_relu, not_next):
+        assert not any(step.to_list or step.from_list for step in compile_network(layers).steps)
+
+
+def test_steps_know_their_layers():
+    layers = (Input(2), dense(0, np.eye(2)), Relu(1, 2), dense(2, np.eye(2)))
+    assert [(step.layer, step.result) for step in compile_network(layers).steps] == [(1, 2), (3, 3)]
 
 
 def test_a_relu_stays_a_step_of_its_own_if_its_dense_layer_has_another_reader():
@@ -108,11 +130,15 @@ def test_buffers_alive_at_the_same_time_do_not_overlap(seed):
 @given(SEEDS)
 def test_every_buffer_is_written_before_it_is_read_and_steps_stay_inside_their_buffers(seed):
     program = _random_program(seed)
-    written = {program.input}
+    written, listed = {program.input}, None
     for step in program.steps:
-        reads = {step.source, step.second} if step.n_in else set()
+        reads = {step.source, step.second} if step.n_in and not step.from_list else set()
         assert reads <= written
-        assert step.source_shift + step.n_in <= program.widths[step.source] or not step.n_in
+        assert all(step.source_shift + step.n_in <= program.widths[buffer] for buffer in reads)
+        assert not step.from_list or listed == (step.source, step.n_in)
+        listed = (step.target, step.n_out) if step.to_list else None
+        if step.to_list:
+            continue
         assert step.target_shift + step.n_out <= program.widths[step.target]
         in_place = step.kind in (Kind.RELU, Kind.ADD, Kind.PLUS, Kind.TIMES, Kind.DIVIDED)
         assert step.target not in reads or in_place

@@ -2,59 +2,109 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
-from dispatcher.emit_c99 import emit_c99, emit_parent_c99
-from dispatcher.emit_c99.program import Kind
-from dispatcher.emit_c99.tables import HAS_RELU, HAS_START, build_tables
+from dispatcher.emit_c99 import Layout, emit_c99, emit_parent_c99
+from dispatcher.emit_c99.live import SlotRow
+from dispatcher.emit_c99.steps import Kind
+from dispatcher.emit_c99.tables import FROM_LIST, HAS_RELU, HAS_START, TO_LIST, build_tables
 from dispatcher.interpret import eval32
 from dispatcher.layers import Input, dense
 from dispatcher.plan import Family
 from tests.dispatcher.bundle_samples import make_family
+from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
-from tests.emit_c99.families import DIGEST, expected, family_with_prefixes, hard_points, random_family
+from tests.emit_c99.families import (
+    DIGEST,
+    chain_with_prefixes,
+    expected,
+    family_with_prefixes,
+    hard_points,
+    mixed_family,
+    random_family,
+    wide_family,
+)
 from tests.emit_c99.host import Compiler, bits, build_runner, run_points
 
-SEEDS = range(12)
+LAYOUTS = get_args(Layout)
+FAMILIES = {
+    **{f"random {seed}": random_family(seed) for seed in range(4)},
+    **{f"wide {seed}": wide_family(seed) for seed in range(2)},
+    **{f"mixed {seed}": mixed_family(seed) for seed in range(3)},
+    "prefixes": family_with_prefixes(),
+    "chain with prefixes": chain_with_prefixes(),
+}
 
 
-def assert_same(family: Family, compiler: Compiler, directory, *flags: str) -> None:
-    emit_c99(family, DIGEST, directory / "net", "net")
+def assert_same(family: Family, compiler: Compiler, directory, *flags: str, layouts=LAYOUTS) -> None:
+    """The C of each layout returns the cells and the bits of the members' `eval32`; so the layouts agree too."""
     points = hard_points(family, np.random.default_rng(0))
-    answers = run_points(build_runner(compiler, directory / "net", *flags), points, family.parent[-1].width)
     cells, outputs = expected(family, points)
-    assert (answers.codes == 0).all()
-    assert (answers.routes == cells).all()
-    assert (bits(answers.outputs) == bits(outputs)).all()
+    for layout in layouts:
+        emit_c99(family, DIGEST, directory / layout, "net", layout)
+        answers = run_points(build_runner(compiler, directory / layout, *flags), points, family.parent[-1].width)
+        assert (answers.codes == 0).all()
+        assert (answers.routes == cells).all()
+        assert (bits(answers.outputs) == bits(outputs)).all()
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_random_families(seed, compiler, tmp_path):
-    assert_same(random_family(seed), compiler, tmp_path, "-O2")
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families(name, layout, compiler, tmp_path):
+    assert_same(FAMILIES[name], compiler, tmp_path, "-O2", layouts=[layout])
 
 
-@pytest.mark.parametrize("level", ["-O0", "-Os", "-O3"])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_every_optimisation(seed, level, compiler, tmp_path):
-    assert_same(random_family(seed), compiler, tmp_path, level)
-
-
-def test_constant_prefixes(compiler, tmp_path):
-    assert_same(family_with_prefixes(), compiler, tmp_path, "-O2")
+@pytest.mark.parametrize(
+    ("name", "level"), [("wide 0", "-O0"), ("mixed 0", "-O0"), ("mixed 0", "-Os"), ("wide 0", "-O3")]
+)
+def test_every_optimisation(name, level, compiler, tmp_path):
+    assert_same(FAMILIES[name], compiler, tmp_path, level)
 
 
 def test_the_families_above_use_every_kind_of_step_and_every_flag():
-    families = [*map(random_family, SEEDS), family_with_prefixes()]
-    steps = [row for family in families for row in build_tables(family).steps]
+    steps = [row for family in FAMILIES.values() for row in build_tables(family).steps]
     assert {row.kind for row in steps} == set(Kind)
-    assert {row.flags for row in steps} == {0, HAS_START, HAS_RELU, HAS_START | HAS_RELU}
+    inner = {row.flags & (HAS_START | HAS_RELU) for row in steps if row.flags & FROM_LIST}
+    first = {row.flags & (HAS_START | HAS_RELU) for row in steps if not row.flags & FROM_LIST}
+    assert first == {0, HAS_START, HAS_RELU, HAS_START | HAS_RELU}
+    assert inner == {0, HAS_RELU, HAS_START | HAS_RELU}
     assert any(row.n_in == 0 for row in steps), "a dense layer of constants"
 
 
-@pytest.mark.parametrize("width", [1, 3, 4, 7, 8, 12, 13, 31])
-def test_every_number_of_units_beside_the_blocks_of_eight_and_four(width, compiler, tmp_path):
-    assert_same(make_family(chain([3, width, width, 2], seed=width), 3), compiler, tmp_path, "-O2")
+def test_the_families_above_use_every_way_of_the_masked_layout():
+    """Few units and many, constants and prefixes, of layers that hand on lists and of layers that leave vectors."""
+    ways = set()
+    for family in FAMILIES.values():
+        tables = build_tables(family, "masked")
+        for row, live in zip(tables.steps, tables.live.live_of_step, strict=True):
+            for which, number in (("source", live.source), ("target", live.target)):
+                if number < len(tables.live.slots):
+                    slot, to_list = tables.live.slots[number], bool(row.flags & TO_LIST)
+                    ways |= {(which, to_list, way_of(choice, slot)) for choice in tables.live.choices[:, number]}
+    assert ways >= {("target", True, way) for way in ("gathered", "blocks", "special")}
+    assert ("target", False, "special") in ways
+    assert {which for which, _, _ in ways} == {"source", "target"}
+
+
+def way_of(choice: int, slot: SlotRow) -> str:
+    """How the units of a chosen set are computed."""
+    return "gathered" if choice < slot.gathered else "blocks" if choice < slot.plain else "special"
+
+
+@pytest.mark.parametrize("width", [1, 3, 7, 13, 31, 46])
+def test_every_number_of_units_beside_whole_blocks(width, compiler, tmp_path):
+    assert_same(make_family(chain([3, width, width, 2], seed=width), 3), compiler, tmp_path, "-O2", layouts=["packed"])
+
+
+def test_outputs_that_are_constant(compiler, tmp_path):
+    parent = chain([2, 5, 5, 3])
+    relus = {(place, unit) for place in (2, 4) for unit in range(5)}
+    family = make_family(parent, 3, lambda cell: member_of(parent, (relus, set(), {(2, 0)})[cell]))
+    assert len(family.members[0].layers[-1].constants) == 3
+    assert_same(family, compiler, tmp_path, "-O1")
 
 
 @pytest.mark.parametrize("cells", [1, 2, 3, 37])
@@ -69,8 +119,9 @@ def test_a_network_that_is_its_input(compiler, tmp_path):
 def test_indices_of_32_bits(compiler, tmp_path):
     layers = (Input(1), dense(0, np.ones((70_000, 1)), np.arange(70_000)), dense(1, np.ones((1, 70_000)) / 70_000))
     family = make_family(layers)
-    assert (build_tables(family).index_bits, build_tables(family).place_bits) == (32, 32)
-    assert_same(family, compiler, tmp_path, "-O1")
+    tables = build_tables(family)
+    assert (tables.index_bits, tables.place_bits, tables.row_bits) == (32, 32, 32)
+    assert_same(family, compiler, tmp_path, "-O1", layouts=["packed"])
 
 
 def test_the_parent_alone(compiler, tmp_path):
@@ -82,9 +133,10 @@ def test_the_parent_alone(compiler, tmp_path):
     assert (answers.routes == 0).all()
 
 
-def test_zeros_of_either_sign_and_subnormal_numbers(compiler, tmp_path):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_zeros_of_either_sign_and_subnormal_numbers(layout, compiler, tmp_path):
     family = make_family(chain([4, 9, 9, 3], seed=5), 6)
-    emit_c99(family, DIGEST, tmp_path / "net", "net")
+    emit_c99(family, DIGEST, tmp_path / "net", "net", layout)
     small = np.array([0.0, -0.0, 1e-45, -1e-45, 2**-126, -(2**-126), 1e-39, 1.0], np.float32)
     points = np.random.default_rng(1).choice(small, (500, 4))
     answers = run_points(build_runner(compiler, tmp_path / "net", "-O2"), points, 3)

@@ -18,7 +18,8 @@ FINE, WRONG = 0, 1
 
 @pytest.fixture
 def package(tmp_path) -> Path:
-    emit_c99(make_family(chain([2, 3, 1])), DIGEST, tmp_path / "net", "net")
+    """A package with all kernels; those of the layout packed are among those of masked."""
+    emit_c99(make_family(chain([2, 3, 1])), DIGEST, tmp_path / "net", "net", "masked")
     return tmp_path / "net"
 
 
@@ -26,6 +27,12 @@ def package(tmp_path) -> Path:
 def test_the_declared_arithmetic(level, compiler, package):
     program = _build(compiler, package, *level.split(), NO_FMA)
     assert compiler.run(program, "nearest")[0] == FINE
+
+
+def test_the_declared_arithmetic_by_the_kernels_of_the_layout_packed(compiler, tmp_path):
+    emit_c99(make_family(chain([2, 3, 1])), DIGEST, tmp_path / "net", "net", "packed")
+    assert compiler.run(_build(compiler, tmp_path / "net", "-O2", NO_FMA), "nearest")[0] == FINE
+    assert compiler.run(_build(compiler, tmp_path / "net", "-O2", NO_FMA), "upward")[0] == WRONG
 
 
 @pytest.mark.parametrize("mode", ["upward", "downward", "towards-zero"])

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import subprocess
+from dataclasses import asdict, fields
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from dispatcher.emit_c99 import emit_c99, parent_family, table_sizes
+from dispatcher.emit_c99 import Layout, emit_c99, masked_macs, parent_family, table_sizes
 from dispatcher.emit_c99.package import package_files, write_package
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import build_tables
+from dispatcher.errors import UnusableInput
 from dispatcher.layers import Input, dense
 from tests.dispatcher.bundle_samples import make_family
+from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
-from tests.emit_c99.families import DIGEST, family_with_prefixes, random_family
+from tests.emit_c99.families import DIGEST, family_with_prefixes, random_family, random_member, wide_family
 from tests.emit_c99.host import sources
 from tests.emit_c99.tables_in import compiled_tables
 
@@ -27,13 +31,65 @@ FAMILIES = {
     "identity": make_family((Input(3),), 4),
     "wide": make_family(WIDE),
     "large": make_family(LARGE, 3),
+    "wide members": wide_family(2),
 }
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_sizes_are_those_of_the_compiled_tables(name, compiler, tmp_path):
-    emit_c99(FAMILIES[name], DIGEST, tmp_path / "net", "net")
-    assert compiled_tables(compiler, tmp_path / "net") == table_sizes(FAMILIES[name])
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [*((name, "packed") for name in FAMILIES), *((name, "masked") for name in FAMILIES if name != "wide")],
+)
+def test_sizes_are_those_of_the_compiled_tables(name, layout, compiler, tmp_path):
+    emit_c99(FAMILIES[name], DIGEST, tmp_path / "net", "net", layout)
+    assert compiled_tables(compiler, tmp_path / "net") == table_sizes(FAMILIES[name], layout)
+
+
+@pytest.mark.parametrize("layout", get_args(Layout))
+def test_flash_is_what_the_compiler_puts_into_the_objects_up_to_alignment(layout, compiler, tmp_path):
+    """All sections of the data files, as ``size`` counts them; 64-bit addresses instead of 32-bit ones."""
+    emit_c99(FAMILIES["wide members"], DIGEST, tmp_path / "net", "net", layout)
+    objects = [tmp_path / f"{source.stem}.o" for source in (tmp_path / "net").glob("*_data*.c")]
+    for path in objects:
+        assert compiler("-c", tmp_path / "net" / f"{path.stem}.c", "-o", path).returncode == 0
+    lines = subprocess.run(["size", *objects], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    sizes = table_sizes(FAMILIES["wide members"], layout)
+    assert 0 <= sum(int(line.split()[3]) for line in lines) - sizes.flash <= 32 * len(fields(sizes))
+
+
+def test_masked_tables_are_the_parents_and_little_for_each_member():
+    """A cell has a split of eight bytes and a member; a member a choice and at most a mask for each hidden layer."""
+    rng, parent, cells = np.random.default_rng(0), chain([5, 50, 50, 50, 5]), 40
+    family = make_family(parent, cells, lambda _: random_member(parent, rng, (0.1, 0.5)))
+    alone, masked, packed = table_sizes(make_family(parent)), table_sizes(family, "masked"), table_sizes(family)
+    assert masked.numbers == alone.numbers
+    assert masked.flash - alone.flash <= cells * (8 + 2 + 3 * (2 + 7)) + 3 * 14 + 32
+    assert masked.flash < 1.1 * alone.flash
+    assert packed.flash > 10 * masked.flash
+
+
+def test_equal_sets_of_live_units_stand_once():
+    parent = chain([3, 20, 20, 2])
+    families = [make_family(parent, 4, lambda cell, n=n: _without(parent, cell % n)) for n in (1, 2, 4)]
+    live = [table_sizes(family, "masked").live for family in families]
+    assert [one - live[0] for one in live] == [0, 3, 9]  # a mask has three bytes
+
+
+def _without(parent, unit):
+    """The member without one unit of the first ReLU layer, and without the last of the second."""
+    return member_of(parent, {(2, unit), (4, 19)})
+
+
+def test_an_unknown_layout_is_refused():
+    with pytest.raises(UnusableInput, match="layout: expected packed or masked, got 'dense'"):
+        table_sizes(FAMILIES["one cell"], "dense")
+
+
+def test_macs_of_the_masked_layout_count_blocks_that_are_not_all_live():
+    parent = chain([20, 34, 3])
+    keep = [set(range(34)), {0, 33}, set(range(6)), {3}]
+    family = make_family(parent, 4, lambda cell: member_of(parent, {(2, unit) for unit in set(range(34)) - keep[cell]}))
+    computed = [34, 2, 8, 1]  # two of ten and one of eight are gathered, six are computed in a block of eight
+    assert masked_macs(family).tolist() == [20 * n + 3 * len(units) for n, units in zip(computed, keep, strict=True)]
 
 
 def test_sizes_with_several_data_files(compiler, tmp_path):
@@ -57,4 +113,4 @@ def test_a_parent_alone_costs_its_parameters_and_little_else():
     sizes = table_sizes(family)
     assert sizes.numbers == 4 * parameters
     assert sizes.flash - sizes.numbers <= 120
-    assert sizes.ram == 4 * 100 + 2 * 50
+    assert sizes.ram == 4 * 5 + 2 * 50 * (4 + 2)

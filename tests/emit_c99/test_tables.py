@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher.emit_c99.blocks import blocks, computed_units
+from dispatcher.emit_c99.live import LiveRow, SlotRow, SpecialRow
 from dispatcher.emit_c99.pools import FloatPool, IndexPool
+from dispatcher.emit_c99.program import compile_network
+from dispatcher.emit_c99.steps import Kind
 from dispatcher.emit_c99.tables import SplitRow, build_tables, integer_bits, split_rows
 from dispatcher.errors import UnusableInput
 from dispatcher.layers import Input, Relu, dense
@@ -17,6 +21,8 @@ from dispatcher.tree import Leaf, Split
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
+from tests.emit_c99.families import random_member, wide_family
+from tests.random_networks import mixed
 
 VECTORS = st.lists(st.lists(st.sampled_from([0.0, -0.0, 1.0, 2.5]), max_size=8), max_size=12)
 
@@ -92,4 +98,76 @@ def test_scratch_is_that_of_the_member_that_needs_most():
     small = member_of(parent, {(2, unit) for unit in range(8)})
     family = make_family(parent, 2, lambda cell: (small, whole_member(parent))[cell])
     tables = build_tables(family)
-    assert (tables.scratch_floats, tables.scratch_indices) == (11, 10)
+    assert (tables.scratch_floats, tables.list_units) == (2, 9)
+
+
+def masked(parent, *members):
+    """The tables of a family with one cell for each member."""
+    return build_tables(make_family(parent, len(members), lambda cell: members[cell]), "masked")
+
+
+def test_masked_tables_by_hand():
+    parent = chain([3, 20, 18, 2])
+    first, second = member_of(parent, {(2, 0), (2, 19)}), member_of(parent, {(4, u) for u in range(1, 18)})
+    live = masked(parent, first, second, whole_member(parent)).live
+    assert [(row.source, row.target) for row in live.live_of_step] == [(2, 0), (2, 1), (2, 2)]  # 2: all are live
+    assert live.choices.tolist() == [[0, 1], [1, 0], [1, 1]]
+    # Slot 0: two sets of three bytes, slot 1 begins behind them: one unit of eighteen, which is gathered, then all.
+    assert live.slots == (SlotRow(0, 0, 3, 0, 2), SlotRow(6, 0, 3, 1, 2))
+    assert live.masks.tolist() == [0xFE, 0xFF, 0x07, 0xFF, 0xFF, 0x0F, 0x01, 0, 0, 0xFF, 0xFF, 0x03]
+
+
+def test_special_units_by_hand():
+    """A constant output is a special unit that takes no terms; the sets with special units come last."""
+    parent = (Input(2), dense(0, np.eye(2)), Relu(1, 2), dense(2, [[1, 0], [1, 1]], [0.5, 0]))
+    live = masked(parent, member_of(parent, {(2, 0)}), whole_member(parent)).live
+    assert live.live_of_step[1] == LiveRow(2, 1)
+    assert (live.slots[1].plain, live.choices[:, 1].tolist()) == (1, [1, 0])
+    assert live.special_sets == (0,)
+    assert live.specials == (SpecialRow(0.5, 0, 2), SpecialRow(0.0, 2, 0))
+
+
+def test_the_masked_layout_has_one_program_and_the_parents_numbers():
+    family = wide_family(0)
+    tables, alone = build_tables(family, "masked"), build_tables(make_family(family.parent))
+    assert (len(tables.programs), tables.members) == (1, len(family.members))
+    assert [chunk.tobytes() for chunk in tables.chunks] == [chunk.tobytes() for chunk in alone.chunks]
+    assert tables.steps == alone.steps
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 1000))
+def test_masks_are_the_live_units_of_every_member(seed):
+    rng = np.random.default_rng(seed)
+    parent = mixed(rng, width=int(rng.integers(1, 20))).layers
+    family = make_family(parent, 4, lambda _: random_member(parent, rng, (0.0, 0.5, 1.0)))
+    live, program = build_tables(family, "masked").live, compile_network(parent)
+    for row, step in zip(live.live_of_step, program.steps, strict=True):
+        if step.kind is not Kind.DENSE:
+            continue
+        for index, member in enumerate(family.members):
+            source = parent[step.layer].source
+            if not step.from_list:
+                assert units_of(live, index, row.source, parent[source].width) == member.layers[source].units
+            if step.to_list:
+                assert units_of(live, index, row.target, step.n_out) == member.layers[step.result].units
+
+
+def units_of(live, member: int, number: int, width: int) -> tuple[int, ...]:
+    """The units that the tables say are live."""
+    if number == len(live.slots):
+        return tuple(range(width))
+    slot = live.slots[number]
+    first = slot.masks + slot.bytes * int(live.choices[member, number])
+    bits = np.unpackbits(live.masks[first : first + slot.bytes], bitorder="little")
+    assert not bits[width:].any()
+    return tuple(np.flatnonzero(bits).tolist())
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=70))
+def test_blocks_cover_the_layer_and_count_if_a_unit_is_live(units):
+    live = np.array([units])
+    starts = [first for first, _ in blocks(len(units))]
+    assert np.cumsum([0, *(size for _, size in blocks(len(units)))]).tolist() == [*starts, len(units)]
+    halves = [(first + half, min(size, 8)) for first, size in blocks(len(units)) for half in range(0, size, 8)]
+    assert computed_units(live).tolist() == [sum(size for first, size in halves if any(units[first : first + size]))]

@@ -2,13 +2,14 @@
  *   bundle sha256 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
  *   parent sha256 f5580655279a4c61911d0cd7e4f0554822d7ada17d6c4ade57e51ba8ba37a5e4
  *   float32, declared evaluation order, contraction off (-ffp-contract=off) */
-/* The tables behind tiny.h: a routing tree and, for each member, a short program of layer steps. Not for users. */
+/* The tables behind tiny.h: a routing tree, and short programs of layer steps. Not for users. */
 #ifndef TINY_DATA_H
 #define TINY_DATA_H
 
 #include "tiny.h"
 
 #define TINY_SPLITS 1
+#define TINY_PROGRAMS 2
 #define TINY_STEPS 8
 #define TINY_INDICES 2
 #define TINY_CHUNKS 1
@@ -22,13 +23,13 @@ typedef struct {
     tiny_index low; /* number of cells below the low child */
 } tiny_split;
 
-/* A member: its steps, and where in the scratch its input and output stand. */
+/* A program: its steps, and where in the scratch its input and output stand. */
 typedef struct {
     tiny_place first_step;
     tiny_index steps;
     tiny_index input;
     tiny_index output;
-} tiny_member;
+} tiny_program;
 
 /* Kinds of steps; in brackets the numbers at the step's place `table`. */
 #define TINY_DENSE 0   /* target = weights * source + bias [bias: n_out][start: n_out, if flagged][weights: n_in * n_out] */
@@ -43,8 +44,10 @@ typedef struct {
 /* Flags of a dense step. */
 #define TINY_HAS_START 1 /* accumulators start at the sum of a constant prefix instead of zero */
 #define TINY_HAS_RELU 2  /* followed by a relu in place */
+#define TINY_FROM_LIST 4 /* the step before left its units in a list */
+#define TINY_TO_LIST 8   /* leaves its units in a list for the next step, and nothing in its target */
 
-/* One step of a member's program. Source, second and target are offsets into the scratch's values. */
+/* One step of a program. Source, second and target are offsets into the scratch's values. */
 typedef struct {
     tiny_place table;
     tiny_index source;
@@ -64,7 +67,7 @@ extern const float tiny_lower[TINY_INPUTS];
 extern const float tiny_upper[TINY_INPUTS];
 extern const tiny_split tiny_splits[TINY_SPLITS];
 extern const tiny_index tiny_cells[TINY_CELLS]; /* each cell's member */
-extern const tiny_member tiny_members[TINY_MEMBERS];
+extern const tiny_program tiny_programs[TINY_PROGRAMS];
 extern const tiny_step tiny_steps[TINY_STEPS];
 extern const tiny_index tiny_indices[TINY_INDICES];
 extern const float *const tiny_floats[TINY_CHUNKS]; /* see tiny_table() */

@@ -20,7 +20,7 @@ const tiny_index tiny_cells[TINY_CELLS] = {
     0, 1,
 };
 
-const tiny_member tiny_members[TINY_MEMBERS] = {
+const tiny_program tiny_programs[TINY_PROGRAMS] = {
     {0, 4, 0, 1},
     {4, 4, 0, 2},
 };

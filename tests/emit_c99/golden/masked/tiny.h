@@ -19,9 +19,10 @@
 #define TINY_CELLS 2
 #define TINY_MEMBERS 2
 #define TINY_SCRATCH_FLOATS 4
-#define TINY_SCRATCH_INDICES 2
-#define TINY_SCRATCH_BYTES 20
+#define TINY_LIST_UNITS 2
+#define TINY_SCRATCH_BYTES 40
 typedef uint16_t tiny_index;
+typedef uint16_t tiny_row;
 
 /* Return codes; see each function. */
 #define TINY_OK 0
@@ -34,8 +35,9 @@ typedef uint16_t tiny_index;
 typedef struct {
     /* layer values, sharing memory where their lives do not overlap */
     float values[TINY_SCRATCH_FLOATS];
-    /* positions of the non-zero inputs of the dense layer that is being computed */
-    tiny_index active[TINY_SCRATCH_INDICES];
+    /* two lists of the units of a layer that are not zero: their values, and where their weights begin */
+    float list_values[2][TINY_LIST_UNITS];
+    tiny_row list_rows[2][TINY_LIST_UNITS];
 } tiny_scratch;
 
 #ifdef __cplusplus

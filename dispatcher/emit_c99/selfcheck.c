@@ -1,0 +1,67 @@
+/* The arithmetic that the compiler's options and the floating-point unit's modes leave us with. */
+
+#define NETSLICER_CHECK_TERMS 5
+#define NETSLICER_CHECK_UNITS 16
+
+/* Factors and values of the terms. They are volatile so that no compiler computes the sum. */
+static const volatile float netslicer_check_factors[NETSLICER_CHECK_TERMS] = {
+    -1.0f, 0x1.001p+0f, -1.0f, 0x1.0014p+0f, 0x1p-1f,
+};
+static const volatile float netslicer_check_values[NETSLICER_CHECK_TERMS] = {
+    0x1.002p+0f, 0x1.001p+0f, 0x1.002802p+0f, 0x1.0014p+0f, 0x1p-126f,
+};
+
+/* NETSLICER_OK if n numbers are 2^-127. */
+static int netslicer_check_sums(const float *sums, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (sums[i] * 0x1p+127f != 1.0f) {
+            return NETSLICER_WRONG_ARITHMETIC;
+        }
+    }
+    return NETSLICER_OK;
+}
+
+/* Computes n equal units, n <= NETSLICER_CHECK_UNITS, by every kernel for so many. */
+static int netslicer_check_units(const netslicer_list *source, const float *weights, size_t n)
+{
+    float sums[2 * NETSLICER_CHECK_UNITS];
+    netslicer_row rows[2 * NETSLICER_CHECK_UNITS];
+    netslicer_list list = {sums, rows, 0};
+    const uint8_t mask[2] = {0xFFU, (uint8_t)(0xFFU >> (NETSLICER_CHECK_UNITS - n))};
+    netslicer_dense_layer layer = {source, weights, netslicer_zeros, NULL, &list, 0, 1, NULL, 0};
+    const size_t count = netslicer_append_every_way(&layer, n, mask);
+    if (list.count != count || netslicer_check_sums(sums, count) != NETSLICER_OK) {
+        return NETSLICER_WRONG_ARITHMETIC;
+    }
+    layer.weights = weights;
+    layer.bias = netslicer_zeros;
+    layer.target = sums;
+    netslicer_store_units(&layer, n);
+    return netslicer_check_sums(sums, n);
+}
+
+/* Computes sixteen equal units, then fifteen, so that the kernels for sixteen, eight, four, two and one of them run:
+ *
+ *     -A + fl(a * a) - B + fl(b * b) + 2^-127, where fl(a * a) = A is rounded down and fl(b * b) = B is rounded up.
+ *
+ * In the declared order, rounding to nearest, the sum is 2^-127. A fused multiply-add leaves the rounding error of a
+ * product, another rounding mode an ulp of one; another order loses 2^-127, and so does flushing subnormal numbers. */
+int netslicer_selfcheck(void)
+{
+    float weights[NETSLICER_CHECK_TERMS * NETSLICER_CHECK_UNITS];
+    float values[NETSLICER_CHECK_TERMS];
+    netslicer_row rows[NETSLICER_CHECK_TERMS];
+    const netslicer_list source = {values, rows, NETSLICER_CHECK_TERMS};
+    for (size_t j = 0; j < NETSLICER_CHECK_TERMS; j++) {
+        values[j] = netslicer_check_values[j];
+        rows[j] = (netslicer_row)(j * NETSLICER_CHECK_UNITS);
+        for (size_t i = 0; i < NETSLICER_CHECK_UNITS; i++) {
+            weights[j * NETSLICER_CHECK_UNITS + i] = netslicer_check_factors[j];
+        }
+    }
+    if (netslicer_check_units(&source, weights, NETSLICER_CHECK_UNITS) != NETSLICER_OK) {
+        return NETSLICER_WRONG_ARITHMETIC;
+    }
+    return netslicer_check_units(&source, weights, NETSLICER_CHECK_UNITS - 1);
+}
