@@ -1,7 +1,7 @@
 """The command line ``slicer``: argument parsing and printing, nothing else.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done or accepted, 1 rejected by the audit, 2 unusable
-input, 130 interrupted.
+input or a full disk, 130 interrupted, 143 terminated (128 and the signal's number).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +18,17 @@ from dispatcher.errors import UnusableInput
 from slicer.auditor import Audit, audit, audited_exactly, parse_cells
 from slicer.certificate.verdict import UnusableBundleFile
 from slicer.demonstration import run_demo
-from slicer.family.compress import DEFAULT_EFFORT, Options, compress
+from slicer.family.compress import BACKENDS, DEFAULT_EFFORT, Options, compress
+from slicer.family.interruption import Interrupted
 from slicer.inspect import inspect_path
 from slicer.progress import progress_on_stderr
 from slicer.report import collect, report_html, report_json
 from slicer.summary import summarize, summary_lines
 
-EXIT_CODES = "exit codes: 0 done or accepted, 1 rejected by the audit, 2 unusable input, 130 interrupted"
+EXIT_CODES = (
+    "exit codes: 0 done or accepted, 1 rejected by the audit, 2 unusable input or a full disk, 130 interrupted,\n"
+    "143 terminated"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,9 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UnusableInput, UnusableBundleFile) as error:
         print(f"slicer: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("slicer: interrupted; nothing was written", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        number, kept = (stop.number, stop.kept) if isinstance(stop, Interrupted) else (signal.SIGINT, "")
+        print(f"slicer: interrupted; {kept or 'nothing was written'}", file=sys.stderr)
+        return 128 + number
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nobody to tell
         return 0
@@ -100,10 +106,21 @@ def _add_compress(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     verb.add_argument(
         "--effort", type=int, default=DEFAULT_EFFORT, help=f"bounded boxes per cell (default {DEFAULT_EFFORT})"
     )
-    verb.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop searching then; recorded in the bundle")
+    verb.add_argument(
+        "--time-limit", type=float, metavar="SECONDS", help="finish then, with what is proved; recorded in the bundle"
+    )
     verb.add_argument("--jobs", type=int, default=-1, help="worker processes (default: one per core)")
+    verb.add_argument(
+        "--backend", choices=BACKENDS, default="loky", help="processes of this machine (loky, default) or of a cluster"
+    )
+    verb.add_argument("--address", help="the running cluster: tcp://host:8786 for dask, host:6379 or auto for ray")
     verb.add_argument("--seed", type=int, default=0, help="seed of the sampling (default 0)")
     verb.add_argument("--out", type=Path, help="bundle directory (default artifacts/NAME of the model)")
+    verb.add_argument(
+        "--resume",
+        action="store_true",
+        help="use the finished cells of a run that was killed or interrupted; they are kept in OUT.partial",
+    )
     _add_output_options(verb)
     verb.set_defaults(run=_compress)
 
@@ -153,10 +170,14 @@ def _compress(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         time_limit=arguments.time_limit,
         jobs=arguments.jobs,
+        backend=arguments.backend,
+        address=arguments.address,
     )
     out = arguments.out or Path("artifacts") / arguments.model.stem
     with progress_on_stderr("compress", quiet=arguments.quiet) as progress:
-        bundle = compress(arguments.model, arguments.domain, out, options, progress)
+        bundle = compress(arguments.model, arguments.domain, out, options, progress, resume=arguments.resume)
+    if arguments.resume and not arguments.quiet:
+        print(f"slicer: {bundle.reused} of {len(bundle.counts)} cells were done before", file=sys.stderr)
     summary = summarize(bundle.family, bundle.counts)
     record = {"bundle": str(bundle.path), "digest": bundle.digest, "truncated": bundle.truncated, **summary}
     lines = [*summary_lines(summary), f"bundle               {bundle.path} (sha256 {bundle.digest})"]

@@ -11,6 +11,7 @@ from dispatcher.cost import cost
 from dispatcher.plan import Family, member_layers
 from dispatcher.tree import cell_shares
 from slicer.family.cell import CellCounts
+from slicer.family.kept import GIVEN_UP
 
 
 class Summary(TypedDict):
@@ -34,6 +35,7 @@ class Summary(TypedDict):
     boxes: int
     truncated_cells: int
     refused_cells: int  # cells in which the checker refused a part of the search's proof
+    given_up: dict[str, str]  # by cell: why its search failed (the cell keeps all units)
 
 
 def summarize(family: Family, counts: Sequence[CellCounts]) -> Summary:
@@ -64,7 +66,10 @@ def summarize(family: Family, counts: Sequence[CellCounts]) -> Summary:
         closure=decided / candidates if candidates else 1.0,
         boxes=sum(count.boxes for count in counts),
         truncated_cells=sum(count.truncated for count in counts),
-        refused_cells=sum(count.gate != "accepted" for count in counts),
+        refused_cells=sum(count.gate != "accepted" and not count.gate.startswith(GIVEN_UP) for count in counts),
+        given_up={
+            str(count.cell): count.gate.removeprefix(GIVEN_UP) for count in counts if count.gate.startswith(GIVEN_UP)
+        },
     )
 
 
@@ -86,4 +91,5 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(
             f"refused              {s['refused_cells']:>10,}   cells gave up a part of their proof: the checker said no"
         )
+    lines += [f"given up             {cell:>10}   keeps all units: {why}" for cell, why in s["given_up"].items()]
     return lines

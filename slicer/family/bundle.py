@@ -1,7 +1,7 @@
 """Writing a bundle: a directory that appears complete or not at all.
 
-Files go to a staging directory beside the destination (same file system); the manifest is written last, then one rename
-makes the bundle appear. A staging directory has no manifest until that moment, so no reader takes it for a bundle.
+Files go to a staging directory on the destination's file system; the manifest is written last, then one rename makes
+the bundle appear. A staging directory has no manifest until that moment, so no reader takes it for a bundle.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,14 +21,27 @@ from dispatcher.encode import digest
 from dispatcher.errors import UnusableInput
 from dispatcher.manifest import MANIFEST_FILE, FileEntry, Manifest, manifest_bytes
 
+FLUSHES = 16  # files flushed at a time: the file system makes one commit of them
+
 
 class Staging:
-    """A bundle in the making: files are added one by one, `finish` makes it appear."""
+    """A bundle in the making: files are added one by one, `finish` makes it appear.
+
+    What an earlier run left in the directory is removed.
+
+    Raises
+    ------
+    UnusableInput
+        From every method that writes, if that is impossible, for instance because the disk is full.
+    """
 
     def __init__(self, directory: Path, destination: Path) -> None:
         self.directory = directory
         self.destination = destination
         self._files: dict[str, FileEntry] = {}
+        with writing(directory):
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
 
     def add(self, path: str, content: bytes) -> None:
         """Write one file; adding the same path again with the same content does nothing."""
@@ -37,41 +50,36 @@ class Staging:
             assert self._files[path] == entry, path  # content-addressed files cannot differ
             return
         target = self.directory / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
         self._files[path] = entry
+
+    def read(self, path: str) -> bytes:
+        """The content of a file that was added."""
+        content = (self.directory / path).read_bytes()
+        assert FileEntry.of(content) == self._files[path], path
+        return content
 
     def finish(self, *, mode: str, source: str, options: Mapping[str, object], truncated: bool) -> str:
         """Write the manifest and move the bundle to its destination; returns the bundle's digest."""
         manifest = manifest_bytes(Manifest(mode, source, options, tool_versions(), truncated, self._files))
-        (self.directory / MANIFEST_FILE).write_bytes(manifest)
-        _sync(self.directory)
-        self.directory.rename(self.destination)
+        with writing(self.destination):
+            (self.directory / MANIFEST_FILE).write_bytes(manifest)
+            _sync(self.directory)
+            self.directory.rename(self.destination)
+            _sync_file(self.destination.parent)
         return digest(manifest)
 
 
 @contextmanager
-def staging(destination: Path) -> Iterator[Staging]:
-    """A staging directory beside the destination, removed if the bundle is not finished.
-
-    Raises
-    ------
-    UnusableInput
-        If the destination exists or its parent cannot be written.
-    """
-    if destination.exists() or destination.is_symlink():
-        raise UnusableInput("expected a directory that does not exist yet", where=str(destination), fix="choose --out")
+def writing(path: Path) -> Iterator[None]:
+    """Turn the failure to write a file of a run into one clear error."""
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix=f".{destination.name}.partial-", dir=destination.parent))
+        yield
     except OSError as error:
-        raise UnusableInput(f"cannot write there: {error.strerror}", where=str(destination.parent)) from error
-    try:
-        directory.chmod(0o755)
-        yield Staging(directory, destination)
-    finally:
-        if directory.exists():
-            shutil.rmtree(directory, ignore_errors=True)
+        fix = "the cells that are done are kept: make room, then go on with --resume"
+        raise UnusableInput(f"cannot write: {error.strerror}", where=str(path), fix=fix) from error
 
 
 def tool_versions() -> dict[str, str]:
@@ -85,7 +93,15 @@ def tool_versions() -> dict[str, str]:
 
 def _sync(directory: Path) -> None:
     """Flush the directory's files before the rename, so that a crash cannot leave a bundle with empty files."""
-    for path in sorted(directory.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
+    with ThreadPoolExecutor(FLUSHES) as threads:
+        for _ in threads.map(_sync_file, sorted(directory.rglob("*"))):
+            pass
+
+
+def _sync_file(path: Path) -> None:
+    """Flush a file, or the names in a directory."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

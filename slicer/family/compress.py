@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dispatcher.encode import canonical_json, digest
@@ -16,9 +17,13 @@ from slicer.box import Box
 from slicer.certificate.exact import CHECKER
 from slicer.certificate.rigorous import Checker
 from slicer.certificate.verdict import Rejected
-from slicer.family.bundle import Staging, staging
-from slicer.family.cell import CellCounts
+from slicer.family.bundle import Staging
+from slicer.family.cell import CellCounts, CellResult
+from slicer.family.checkpoint import CellStore, finished_cells, partial_folder, working_folder
+from slicer.family.cluster import dask_workers, ray_workers
+from slicer.family.interruption import Interrupted, interruptible
 from slicer.family.pipeline import run_cells
+from slicer.family.workers import LokyWorkers, Workers
 from slicer.network import Network
 from slicer.partition import Partition, halve, leaves, routing_tree
 from slicer.readers import read_domain, read_network_bytes
@@ -27,11 +32,13 @@ from slicer.readers.files import read_bytes
 SEARCH_FORMAT = "netslicer-search/1"
 SEARCH_FILE = "search.json"
 DEFAULT_EFFORT = 1000
+BACKENDS = ("loky", "dask", "ray")
+ON_TIME = 0.97  # of a time limit; starting Python and ending the workers takes the rest
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to compress; everything but ``jobs`` is recorded in the manifest.
+    """How to compress. The manifest records all but the last three, on which the result does not depend.
 
     Attributes
     ----------
@@ -42,9 +49,13 @@ class Options:
     seed:
         Of the falsifier's random points.
     time_limit:
-        Seconds after which search stops everywhere (a safety stop, recorded as a truncation); None for none.
+        Seconds after which the bundle should be complete, however little is proved then (a safety stop, recorded as a
+        truncation); None for none.
     jobs:
-        Worker processes; the result does not depend on it.
+        Worker processes; −1 for one per core. Dask always uses all of its workers.
+    backend, address:
+        ``loky`` for processes of this machine; ``dask`` or ``ray`` for the workers of a running cluster, and where it
+        is (see `slicer.family.cluster`).
     """
 
     cells: int = 32
@@ -52,6 +63,8 @@ class Options:
     seed: int = 0
     time_limit: float | None = None
     jobs: int = -1
+    backend: str = "loky"
+    address: str | None = None
 
     def __post_init__(self) -> None:
         for name, lower in (("cells", 1), ("effort", 1), ("seed", 0)):
@@ -61,6 +74,11 @@ class Options:
             raise UnusableInput(f"expected a positive number of seconds, got {self.time_limit}", where="--time-limit")
         if self.jobs == 0:
             raise UnusableInput("expected a number of processes, or -1 for all cores, got 0", where="--jobs")
+        if self.backend not in BACKENDS:
+            raise UnusableInput(f"expected {', '.join(BACKENDS)}, got {self.backend[:40]!r}", where="--backend")
+        if (self.backend == "loky") != (self.address is None):
+            expected = "no address" if self.backend == "loky" else "the address of a running cluster"
+            raise UnusableInput(f"expected {expected} with --backend {self.backend}", where="--address")
 
     def record(self) -> dict[str, object]:
         """What the manifest keeps."""
@@ -82,6 +100,8 @@ class Bundle:
         What search did, per cell.
     truncated:
         Whether the time limit cut the search short.
+    reused:
+        Number of cells that an earlier run had finished.
     """
 
     path: Path
@@ -89,6 +109,7 @@ class Bundle:
     family: Family
     counts: tuple[CellCounts, ...]
     truncated: bool
+    reused: int
 
 
 Progress = Callable[[int, int], None]
@@ -100,8 +121,13 @@ def compress(
     out: str | Path,
     options: Options | None = None,
     progress: Progress | None = None,
+    *,
+    resume: bool = False,
 ) -> Bundle:
     """Compress a model over a domain into a bundle directory.
+
+    Until the bundle is complete, finished cells are kept in ``OUT.partial/`` (see `slicer.family.checkpoint`). They
+    stay there if the run is killed or interrupted, or if the disk is full.
 
     Parameters
     ----------
@@ -113,33 +139,67 @@ def compress(
         The bundle's directory; it must not exist.
     progress:
         Called with (cells done, cells in all) after each cell.
+    resume:
+        Whether to use the cells that an earlier run left in ``OUT.partial/``: those with the same model, domain, cells,
+        effort and seed, and the same versions. The bundle is the one that a single run would have written.
 
     Raises
     ------
     UnusableInput
-        If the model or domain cannot be used, or ``out`` exists. Nothing is written then.
+        If the model or domain cannot be used, ``out`` exists, an earlier run left cells and ``resume`` is not asked
+        for, workers cannot be had, or writing fails. No bundle is written then.
+    slicer.family.interruption.Interrupted
+        (a KeyboardInterrupt) within two seconds of SIGINT or SIGTERM, if this is the main thread.
     """
     options, model, out = options or Options(), Path(model), Path(out)
+    end = None if options.time_limit is None else time.time() + ON_TIME * options.time_limit
+    job = _read(model, domain, options)
+    if out.exists() or out.is_symlink():
+        raise UnusableInput("expected a directory that does not exist yet", where=str(out), fix="choose --out")
+    with (
+        _workers(options) as workers,
+        _explained(out),
+        interruptible() as interruption,
+        ExitStack() as last,
+        working_folder(out, resume=resume) as folder,
+    ):
+        store = CellStore(folder, job.network.digest, options.effort, options.seed)
+        results = run_cells(
+            job.network.content,
+            leaves(job.partition),
+            effort=options.effort,
+            seed=options.seed,
+            workers=workers,
+            end=end,
+            store=store,
+            interruption=interruption,
+        )
+        bundle = _write(job, results, Staging(folder / "bundle", out), progress)
+        last.enter_context(interruption.held())  # the bundle is complete: no signal can make it undone
+    return replace(bundle, reused=store.reused)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Job:
+    """What was asked for, read and found usable."""
+
+    source: str
+    content: bytes
+    network: Network
+    domain: Box
+    partition: Partition
+    options: Options
+
+
+def _read(model: Path, domain: Box | str | Path, options: Options) -> _Job:
+    """Read model and domain, and cut the domain."""
     content = read_bytes(model)
     network = read_network_bytes(content, str(model))
     box = domain if isinstance(domain, Box) else read_domain(domain, network.n_in)
     if box.dimension != network.n_in:
         raise UnusableInput(f"expected a domain of {network.n_in} inputs, got {box.dimension}", where="domain")
     _exclude_overflow(network, box)
-    partition = halve(box, options.cells)
-    with staging(out) as stage:
-        source = f"parent{model.suffix.lower()}"
-        stage.add(source, content)
-        members, counts = _run(network, leaves(partition), stage, options, progress)
-        family = _family(network, box, partition, members)
-        for path, file in family_files(family).items():
-            stage.add(path, file)
-        cells = [asdict(count) for count in counts]
-        stage.add(SEARCH_FILE, canonical_json({"format": SEARCH_FORMAT, "cells": cells}))
-        stage.add(CHECKER.name, CHECKER.read_bytes())
-        truncated = any(count.truncated for count in counts)
-        bundle_digest = stage.finish(mode="bitwise", source=source, options=options.record(), truncated=truncated)
-    return Bundle(out, bundle_digest, family, tuple(counts), truncated)
+    return _Job(f"parent{model.suffix.lower()}", content, network, box, halve(box, options.cells), options)
 
 
 def _exclude_overflow(network: Network, domain: Box) -> None:
@@ -153,39 +213,66 @@ def _exclude_overflow(network: Network, domain: Box) -> None:
         )
 
 
-def _run(
-    network: Network, boxes: list[Box], stage: Staging, options: Options, progress: Progress | None
-) -> tuple[list[bytes], list[CellCounts]]:
-    """Search all cells; certificates go to disk at once, members (one digest each) are kept by content."""
-    members: list[bytes] = [b""] * len(boxes)
+def _workers(options: Options) -> AbstractContextManager[Workers]:
+    """The processes that search."""
+    if options.backend == "loky":
+        return nullcontext(LokyWorkers(options.jobs))
+    assert options.address is not None  # Options made sure of it
+    return dask_workers(options.address) if options.backend == "dask" else ray_workers(options.address, options.jobs)
+
+
+@contextmanager
+def _explained(out: Path) -> Iterator[None]:
+    """Say, in an interruption, what is left of the run."""
+    try:
+        yield
+    except Interrupted as stop:
+        folder = partial_folder(out)
+        done = finished_cells(folder)
+        if done:
+            stop.kept = f"{done} finished cells are kept in {folder}: go on with the same command and --resume"
+        raise
+
+
+def _write(
+    job: _Job, results: Generator[tuple[int, CellResult], None, None], stage: Staging, progress: Progress | None
+) -> Bundle:
+    """Write the bundle while the cells come in: certificates and members go to disk at once."""
+    stage.add(job.source, job.content)
+    members = [""] * job.options.cells
     counts: dict[int, CellCounts] = {}
-    shared: dict[bytes, bytes] = {}
-    deadline = None if options.time_limit is None else time.time() + options.time_limit
-    results = run_cells(
-        network.content, boxes, effort=options.effort, seed=options.seed, jobs=options.jobs, deadline=deadline
-    )
-    for cell, result in results:
-        stage.add(certificate_file(cell), result.certificate)
-        members[cell] = shared.setdefault(result.member, result.member)
-        counts[cell] = result.counts
-        if progress:
-            progress(len(counts), len(boxes))
-    return members, [counts[cell] for cell in range(len(boxes))]
+    with closing(results):
+        for cell, result in results:
+            members[cell] = digest(result.member)
+            counts[cell] = result.counts
+            stage.add(certificate_file(cell), result.certificate)
+            stage.add(member_file(members[cell]), result.member)
+            if progress:
+                progress(len(counts), len(members))
+    family = _family(job, members, stage)
+    for path, file in family_files(family).items():
+        stage.add(path, file)
+    cells = [asdict(counts[cell]) for cell in range(len(members))]
+    stage.add(SEARCH_FILE, canonical_json({"format": SEARCH_FORMAT, "cells": cells}))
+    stage.add(CHECKER.name, CHECKER.read_bytes())
+    truncated = any(count.truncated for count in counts.values())
+    name = stage.finish(mode="bitwise", source=job.source, options=job.options.record(), truncated=truncated)
+    return Bundle(stage.destination, name, family, tuple(counts[cell] for cell in range(len(members))), truncated, 0)
 
 
-def _family(network: Network, domain: Box, partition: Partition, members: Sequence[bytes]) -> Family:
-    """The plan: distinct members in the order of their first cell."""
-    place: dict[bytes, int] = {}
-    for content in members:
-        place.setdefault(content, len(place))
+def _family(job: _Job, members: Sequence[str], stage: Staging) -> Family:
+    """The plan, from the members' digests: distinct members in the order of their first cell."""
+    place = {name: index for index, name in enumerate(dict.fromkeys(members))}
+    network = job.network
     return Family(
         mode="bitwise",
         parent=network.layers,
-        lower=domain.lower,
-        upper=domain.upper,
-        tree=routing_tree(partition),
+        lower=job.domain.lower,
+        upper=job.domain.upper,
+        tree=routing_tree(job.partition),
         members=tuple(
-            read_member(content, network.layers, network.digest, member_file(digest(content))) for content in place
+            read_member(stage.read(member_file(name)), network.layers, network.digest, member_file(name))
+            for name in place
         ),
-        cells=tuple(place[content] for content in members),
+        cells=tuple(place[name] for name in members),
     )

@@ -1,34 +1,46 @@
-"""All cells of a partition, or other independent tasks, on several processes (the only importer of joblib).
+"""All cells of a partition, or other independent tasks, on several processes.
 
-Every cell is a pure function of the parent, its box, the effort and the seed, so any number of workers gives the same
-results; workers always are loky processes with one BLAS thread each, also when there is only one of them.
+Every cell is a pure function of the parent, its box, the effort and the seed, so neither the number of workers, nor
+where they are, nor what was done by an earlier run changes the results. A cell whose search kills its worker, or raises
+an exception, is tried again and then keeps its units; its counts say why.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
-from types import FrameType
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from joblib import Parallel, delayed, effective_n_jobs, parallel_config
-from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
-
+from dispatcher.errors import UnusableInput
 from slicer.box import Box
 from slicer.family.cell import CellResult, cell_worker
+from slicer.family.checkpoint import CellStore
+from slicer.family.interruption import Interruption, interruptible
+from slicer.family.kept import Keeper
+from slicer.family.survive import Lost, survive
+from slicer.family.workers import Job, LokyWorkers, Raised, Workers
 
 T = TypeVar("T")
 
+# Seconds that a cell takes at the end of the run, to be read again and flushed, for one that it takes to be written.
+CLOSING = 1.0
+TRIALS = 5
+
 
 def run_cells(
-    parent: bytes, boxes: list[Box], *, effort: int, seed: int, jobs: int, deadline: float | None
-) -> Iterator[tuple[int, CellResult]]:
-    """Yield (cell, result) as cells finish, in no particular order.
+    parent: bytes,
+    boxes: list[Box],
+    *,
+    effort: int,
+    seed: int,
+    workers: Workers,
+    end: float | None = None,
+    store: CellStore | None = None,
+    interruption: Interruption | None = None,
+) -> Generator[tuple[int, CellResult], None, None]:
+    """Yield (cell, result) as cells finish, in no particular order, first those that an earlier run finished.
 
     Parameters
     ----------
@@ -36,101 +48,113 @@ def run_cells(
         Canonical bytes of the parent network.
     effort:
         Work units (bounded boxes) per cell.
-    deadline:
-        Clock time (`time.time`) after which search stops and cells keep what is proved so far; None for no limit.
+    workers:
+        The processes that search.
+    end:
+        Clock time (`time.time`) at which the bundle should be complete; None for no limit. Cells that are not finished
+        in time for that keep what is proved so far, or all of their units.
+    store:
+        Where finished cells are kept, and looked for; None for nowhere. Cells cut short by the limit are not kept.
+    interruption:
+        Signals that may come meanwhile.
     """
-    task = _Task(parent, effort, seed, deadline)
-    yield from spread(task, list(enumerate(boxes)), jobs)
+    left = dict(enumerate(boxes))
+    for cell, box in enumerate(boxes):
+        result = store.read(cell, box) if store else None
+        if result:
+            del left[cell]
+            yield cell, result
+    keeper, cells = Keeper(parent), tuple(left)
+    limit = _Limit(end, keeper, left, len(boxes))
+    search = _Search(parent, effort, seed)
+    job = Job(
+        search,
+        lambda place: (cells[place], boxes[cells[place]], limit.search_end),
+        limit.reached,
+        interruption or Interruption(),
+    )
+    with closing(survive(workers, job, len(cells))) as outcomes:
+        for place, outcome in outcomes:
+            cell = cells[place]
+            box = left.pop(cell)
+            if isinstance(outcome, CellResult):
+                if store and not outcome.counts.truncated:
+                    store.write(cell, box, outcome)
+                yield cell, outcome
+            else:
+                yield cell, keeper.result(cell, box, _why(outcome))
+    for cell, box in left.items():
+        yield cell, keeper.result(cell, box)
+
+
+def _why(outcome: Lost | Raised) -> str:
+    """Why a cell has no result, in words that are the same in every run."""
+    if isinstance(outcome, Lost):
+        return "its search killed the worker process twice"
+    if isinstance(outcome.error, UnusableInput):
+        raise outcome.error
+    first = str(outcome.error).partition("\n")[0]
+    return f"its search raised {type(outcome.error).__name__} at {outcome.place}" + (f": {first}" if first else "")
+
+
+class _Limit:
+    """When searching must end so that the bundle is complete in time."""
+
+    def __init__(self, end: float | None, keeper: Keeper, left: Mapping[int, Box], cells: int) -> None:
+        self._end, self._left, self._cells = end, left, cells
+        self._closing = 0.0 if end is None or not left else min(self._trials(keeper))
+
+    def _trials(self, keeper: Keeper) -> Iterator[float]:
+        """Seconds that it takes to close the first of the cells that are left."""
+        for _ in range(TRIALS):
+            start = time.perf_counter()
+            keeper.result(*next(iter(self._left.items())))
+            yield time.perf_counter() - start
+
+    @property
+    def search_end(self) -> float | None:
+        """Clock time at which there is just time enough to close the cells that are left, and the bundle."""
+        return None if self._end is None else self._end - self._closing * (len(self._left) + CLOSING * self._cells)
+
+    def reached(self) -> bool:
+        """Whether there is no time left for searching."""
+        return self.search_end is not None and time.time() > self.search_end
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What is the same for all cells; called in worker processes."""
+
+    parent: bytes
+    effort: int
+    seed: int
+
+    def __call__(self, cell: int, box: Box, end: float | None) -> CellResult:
+        """One cell. Half of the time left is for the search, the other half for the checker and its second thoughts."""
+        half = float("inf") if end is None else (time.time() + end) / 2
+        return cell_worker(self.parent).run(cell, box, self.effort, self.seed, lambda: time.time() > half)
 
 
 def spread(task: Callable[..., T], arguments: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:
     """Yield ``task(*entry)`` for every entry of ``arguments``, in no particular order, from worker processes.
 
     Workers are killed if the caller gives up, and end by themselves if this process is killed. ``jobs`` is their
-    number, −1 for one per core.
+    number, −1 for one per core. What a task raises is raised here.
+
+    Raises
+    ------
+    UnusableInput
+        If a task that runs alone kills its worker, twice.
     """
-    following = _Following(task, os.getpid())
-    with _stop_workers_on_exit():
-        if effective_n_jobs(jobs) == 1:
-            yield from _one_worker(following, arguments)
-            return
-        with parallel_config(backend="loky", inner_max_num_threads=1):
-            tasks = (delayed(following)(entry) for entry in arguments)
-            yield from Parallel(n_jobs=jobs, batch_size=1, return_as="generator_unordered")(tasks)
-
-
-def _one_worker(task: _Following[T], arguments: Sequence[tuple[Any, ...]]) -> Iterator[T]:
-    """A single worker process: `Parallel` would work in this process, whose BLAS may use several threads."""
-    executor = ProcessPoolExecutor(max_workers=1, env=dict.fromkeys(_THREAD_VARIABLES, "1"))
-    try:
-        yield from executor.map(task, arguments)
-    finally:
-        executor.shutdown(kill_workers=True)
-
-
-# What the BLAS libraries that numpy comes with read at start; joblib sets the same for its own workers.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-
-
-class _Task:
-    """What is the same for all cells; called in worker processes."""
-
-    def __init__(self, parent: bytes, effort: int, seed: int, deadline: float | None) -> None:
-        self.parent = parent
-        self.effort = effort
-        self.seed = seed
-        self.deadline = deadline
-
-    def __call__(self, cell: int, box: Box) -> tuple[int, CellResult]:
-        """One cell."""
-        return cell, cell_worker(self.parent).run(cell, box, self.effort, self.seed, self._stopped)
-
-    def _stopped(self) -> bool:
-        return self.deadline is not None and time.time() > self.deadline
-
-
-class _Following(Generic[T]):
-    """A task for workers of the process ``master``, which do not outlive it."""
-
-    def __init__(self, task: Callable[..., T], master: int) -> None:
-        self.task = task
-        self.master = master
-
-    def __call__(self, entry: tuple[Any, ...]) -> T:
-        """Run the task on one entry."""
-        _end_with(self.master)
-        return self.task(*entry)
-
-
-@cache
-def _end_with(master: int) -> None:
-    """Make this worker exit within a second of its master: a killed master cannot tell its workers to stop."""
-
-    def watch() -> None:
-        while os.getppid() == master:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def _stop_workers_on_exit() -> Iterator[None]:
-    """Kill the workers if the run ends early; turn SIGTERM into the KeyboardInterrupt that SIGINT already is.
-
-    joblib leaves loky workers behind when its process is terminated.
-    """
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, interrupt) if main else None
-    try:
-        yield
-    except BaseException:
-        get_reusable_executor().shutdown(wait=False, kill_workers=True)
-        raise
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
+    with interruptible() as interruption:
+        job = Job(task, arguments.__getitem__, interruption=interruption)
+        for place, outcome in survive(LokyWorkers(jobs), job, len(arguments)):
+            if isinstance(outcome, Raised):
+                raise outcome.error
+            if isinstance(outcome, Lost):
+                raise UnusableInput(
+                    f"expected an answer about part {place + 1} of {len(arguments)}, got the death of two processes",
+                    where="--jobs",
+                    fix="is there enough memory for so many processes?",
+                )
+            yield outcome

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +13,7 @@ import slicer
 from dispatcher.errors import UnusableInput
 from dispatcher.interpret import eval32
 from dispatcher.vectors import border_points, corner_points, random_points
-from slicer.family.bundle import staging
+from slicer.family import compress
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
 
@@ -92,94 +88,11 @@ def test_an_existing_destination_is_left_alone(model, tmp_path):
     assert (tmp_path / "mine" / "file").read_text() == "precious"
 
 
-def test_a_failure_inside_leaves_nothing_behind(tmp_path):
-    def fail() -> None:
-        with staging(tmp_path / "bundle") as stage:
-            stage.add("family/parent.json", b"{}\n")
-            raise RuntimeError("disk on fire")
+def test_a_failure_before_the_first_cell_leaves_nothing_behind(model, tmp_path, monkeypatch):
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("disk on fire")
 
-    with pytest.raises(RuntimeError):
-        fail()
+    monkeypatch.setattr(compress, "Staging", fail)
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        slicer.compress(model, "0:1", tmp_path / "bundle", OPTIONS)
     assert list(tmp_path.iterdir()) == []
-
-
-def _start(model: Path, out: Path) -> subprocess.Popen:
-    code = "import sys; from slicer.cli import main; sys.exit(main(sys.argv[1:]))"
-    arguments = ["compress", str(model), "--domain=0:1", "--cells", "500", "--effort", "3000", "--out", str(out)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path.cwd()
-    )
-    deadline = time.time() + 60
-    while not list(out.parent.glob(".bundle.partial-*/certificates/*")):
-        assert time.time() < deadline, "no certificate appeared"
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    return process
-
-
-@pytest.fixture(scope="module")
-def large_model(tmp_path_factory) -> Path:
-    network = chain(np.random.default_rng(2), [5, 40, 40, 40, 3])
-    return write_onnx(tmp_path_factory.mktemp("large") / "net.onnx", network)
-
-
-def test_a_killed_run_leaves_no_bundle_that_a_reader_accepts(large_model, tmp_path):
-    process = _start(large_model, tmp_path / "bundle")
-    children = _children(process.pid)
-    process.kill()
-    process.wait(10)
-    for pipe in (process.stdout, process.stderr):
-        pipe.close()
-    _assert_all_end(children)
-    assert not (tmp_path / "bundle").exists()
-    for staged in tmp_path.iterdir():
-        assert not (staged / "manifest.json").exists()
-        with pytest.raises(UnusableInput):
-            dispatcher.load(staged)
-        with pytest.raises(slicer.UnusableBundleFile):
-            slicer.audit(staged)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_terminated_run_cleans_up_and_leaves_no_worker(large_model, tmp_path, number):
-    process = _start(large_model, tmp_path / "bundle")
-    children = _children(process.pid)
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert output == b""
-    assert b"interrupted; nothing was written" in errors
-    assert b"Traceback" not in errors
-    assert list(tmp_path.iterdir()) == []
-    _assert_all_end(children)
-
-
-def _assert_all_end(processes: list[int]) -> None:
-    """No process is left after a few seconds."""
-    assert processes
-    deadline = time.time() + 15
-    while any(_alive(process) for process in processes):
-        assert time.time() < deadline, "workers are left"
-        time.sleep(0.1)
-
-
-def _children(parent: int) -> list[int]:
-    """Process ids whose parent is the given one."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent:
-            found.append(int(entry.name))
-    return found
-
-
-def _alive(process: int) -> bool:
-    """Whether a process exists and is no zombie."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return False
-    return state != "Z"

@@ -1,0 +1,196 @@
+"""Finished cells on disk, so that a run that was cut short goes on where it stopped.
+
+``OUT.partial/`` lies beside the bundle's destination ``OUT`` until the bundle is complete::
+
+    run       one line with the format; locked by the run that works here
+    cells/    one file per finished cell, named by its key
+    new/      files that are being written
+    bundle/   the bundle in the making (`slicer.family.bundle`)
+
+A cell's key is the sha256 of everything that its result depends on, so what a file holds for a key is right for every
+run that asks for this key. Files are written under another name and renamed; each begins with the sha256 of the rest.
+That is verified when it is read, so a file that is damaged, cut short by a crash or does not belong to its name counts
+as missing and its cell is searched again; nothing has to be flushed to the disk. What is read is what a run wrote, and
+runs write only what the rigorous checker has accepted (`slicer.family.cell`), so it is not checked a second time. This
+guards against accidents, not against somebody who may write to the folder and forges digests: he could as well change
+the bundle, and the audit of the bundle is what answers that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+import dispatcher
+import slicer
+from dispatcher.encode import canonical_json, digest
+from dispatcher.errors import UnusableInput
+from dispatcher.literal import hex_text
+from slicer.box import Box
+from slicer.family.bundle import tool_versions, writing
+from slicer.family.cell import CellCounts, CellResult
+
+PARTIAL_FORMAT = b"netslicer-partial/1\n"
+_DIGEST_LENGTH = 64
+
+
+def partial_folder(out: Path) -> Path:
+    """Where the finished cells of an incomplete bundle are."""
+    return out.with_name(f"{out.name}.partial")
+
+
+@cache
+def tool_digest() -> str:
+    """Sha256 of all that may change a cell's result besides its options: versions, and the tool's own source code."""
+    state = hashlib.sha256(canonical_json(tool_versions()))
+    for package in (slicer, dispatcher):
+        root = Path(str(package.__file__)).parent
+        for path in sorted(root.rglob("*.py")):
+            state.update(f"{path.relative_to(root)} {digest(path.read_bytes())}\n".encode())
+    return state.hexdigest()
+
+
+class CellStore:
+    """The finished cells of one parent, effort and seed; ``reused`` counts those that were found."""
+
+    def __init__(self, folder: Path, parent: str, effort: int, seed: int) -> None:
+        self._cells, self._new = folder / "cells", folder / "new"
+        self.reused = 0
+        with writing(folder):
+            self._cells.mkdir(exist_ok=True)
+            self._new.mkdir(exist_ok=True)
+        self._common = {"format": "netslicer-cell/1", "mode": "bitwise", "parent": parent, "effort": effort}
+        self._common |= {"seed": seed, "tool": tool_digest()}
+
+    def read(self, cell: int, box: Box) -> CellResult | None:
+        """What an earlier run found; None if it is missing or damaged."""
+        key = self._key(cell, box)
+        try:
+            result = _parse((self._cells / key).read_bytes(), key)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        self.reused += 1
+        return result
+
+    def write(self, cell: int, box: Box, result: CellResult) -> None:
+        """Keep a finished cell.
+
+        Raises
+        ------
+        UnusableInput
+            If it cannot be written.
+        """
+        key = self._key(cell, box)
+        with writing(self._cells / key):
+            try:
+                (self._new / key).write_bytes(_content(result, key))
+            except OSError:
+                (self._new / key).unlink(missing_ok=True)  # what there is of it takes the room that others need
+                raise
+            (self._new / key).rename(self._cells / key)
+
+    def _key(self, cell: int, box: Box) -> str:
+        """The name of a cell's file. The cell's number is in its certificate, and starts the sampling with the seed."""
+        corners = {"lower": [hex_text(x) for x in box.lower], "upper": [hex_text(x) for x in box.upper]}
+        return digest(canonical_json(self._common | {"cell": cell, "box": corners}))
+
+
+def _content(result: CellResult, key: str) -> bytes:
+    """A cell's file: the sha256 of the rest, a line that says what it is, the certificate, the member."""
+    head = {"key": key, "certificate": len(result.certificate), "counts": asdict(result.counts)}
+    rest = canonical_json(head) + result.certificate + result.member
+    return digest(rest).encode() + rest
+
+
+def _parse(content: bytes, key: str) -> CellResult:
+    """The result in a cell's file; ValueError, KeyError or TypeError if it is not what was written for this key."""
+    rest = content[_DIGEST_LENGTH:]
+    if digest(rest).encode() != content[:_DIGEST_LENGTH]:
+        raise ValueError("damaged")
+    start = rest.index(b"\n") + 1
+    head = json.loads(rest[:start])
+    if head["key"] != key:
+        raise ValueError("another cell's file")
+    middle = start + head["certificate"]
+    return CellResult(rest[start:middle], rest[middle:], CellCounts(**head["counts"]))
+
+
+@contextmanager
+def working_folder(out: Path, *, resume: bool) -> Iterator[Path]:
+    """``OUT.partial/``, for this run alone. It stays if the block fails and there are finished cells in it.
+
+    Raises
+    ------
+    UnusableInput
+        If it holds finished cells and ``resume`` is not asked for, if it is something else than such a folder, or if
+        another run works in it.
+    """
+    folder = partial_folder(out)
+    with _locked(folder):
+        if finished_cells(folder) and not resume:
+            fix = f"go on with --resume, or remove {folder} to start afresh"
+            raise UnusableInput("an unfinished run left its cells here", where=str(folder), fix=fix)
+        _remove(folder / "new")
+        try:
+            yield folder
+        except BaseException:
+            _remove(folder / "bundle" if finished_cells(folder) else folder)
+            raise
+        _remove(folder)
+
+
+def finished_cells(folder: Path) -> int:
+    """How many finished cells the folder holds."""
+    try:
+        return len(os.listdir(folder / "cells"))  # noqa: PTH208 - names are enough, there may be many
+    except OSError:
+        return 0
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder as far as that is possible."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder, made or found, locked until the end of the block, also if that is the end of the process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not (folder / "run").is_file():
+            raise UnusableInput("expected the folder of an unfinished run, got another", where=str(folder))
+        file = (folder / "run").open("a+b")
+    except OSError as error:
+        raise UnusableInput(f"cannot write there: {error.strerror}", where=str(folder)) from error
+    with file:
+        _take(file, folder)
+        yield
+
+
+def _take(file: IO[bytes], folder: Path) -> None:
+    """Lock the open file, and make sure that the folder's format is known."""
+    if sys.platform != "win32":
+        import fcntl  # noqa: PLC0415 - there is none on Windows, where two runs at a time are not told apart
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UnusableInput("another run is working here", where=str(folder)) from error
+    file.seek(0)
+    found = file.read()
+    if not found:
+        with writing(folder / "run"):
+            file.write(PARTIAL_FORMAT)
+            file.flush()
+    elif found != PARTIAL_FORMAT:
+        what = f"expected the format {PARTIAL_FORMAT.decode().strip()}, got {found[:40]!r}"
+        raise UnusableInput(what, where=str(folder / "run"), fix=f"remove {folder} to start afresh")
