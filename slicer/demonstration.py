@@ -20,6 +20,7 @@ from dispatcher.load import load
 from dispatcher.plan import Family
 from dispatcher.vectors import border_points, corner_points, random_points
 from slicer.auditor import audit
+from slicer.family.checkpoint import partial_folder
 from slicer.family.compress import Bundle, Options, compress
 from slicer.progress import progress_on_stderr
 from slicer.summary import summarize, summary_lines
@@ -45,7 +46,7 @@ def run_demo(out: Path, cells: int, jobs: int, say: Say) -> bool:
     with as_file(data / MODEL) as model, as_file(data / DOMAIN) as domain:
         with _timed(f"compress  {MODEL} over {cells} cells", say), progress_on_stderr("compress") as progress:
             options = Options(cells=cells, effort=DEMO_EFFORT, jobs=jobs)
-            bundle = compress(model, domain, out / "bundle", options, progress)
+            bundle = compress(model, domain, out / "bundle", options, progress, resume=True)
         for line in summary_lines(summarize(bundle.family, bundle.counts)):
             say(f"    {line}")
     with _timed("audit     every certificate, by a checker that shares no code with the search", say):
@@ -62,10 +63,10 @@ def run_demo(out: Path, cells: int, jobs: int, say: Say) -> bool:
 
 
 def _make_room(out: Path) -> None:
-    """Remove an earlier demo; refuse to touch anything else."""
+    """Remove an earlier demo, or go on with an interrupted one; refuse to touch anything else."""
     if (out / "bundle" / "manifest.json").is_file():
         shutil.rmtree(out)
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and {path.name for path in out.iterdir()} - {partial_folder(out / "bundle").name}:
         raise UnusableInput("expected an empty directory or an earlier demo", where=str(out), fix="choose --out")
 
 

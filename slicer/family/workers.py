@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from joblib import effective_n_jobs
-from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
+from joblib.executor import get_memmapping_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.backend.utils import kill_process_tree
 
 from slicer.family.interruption import Interruption
@@ -136,8 +137,9 @@ class _Pool:
     """The executor, and the places that are with it: a few more than workers, so that none waits for work."""
 
     def __init__(self, count: int) -> None:
-        self._executor = get_reusable_executor(
-            max_workers=count,
+        # joblib's own way to loky's one executor: a caller's `joblib.Parallel` cannot use one made without it.
+        self._executor = get_memmapping_executor(
+            count,
             timeout=IDLE,
             initializer=_prepare_worker,
             initargs=(os.getpid(),),

@@ -17,6 +17,14 @@ from tests.onnx_files import write_onnx
 from tests.random_networks import chain
 
 
+@pytest.fixture(autouse=True)
+def _interruptible():
+    """SIGINT is not ignored, as it is in what a shell starts in the background; children inherit this."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     network = chain(np.random.default_rng(2), [5, 40, 40, 40, 3])

@@ -18,6 +18,7 @@ import slicer
 from dispatcher.errors import UnusableInput
 from slicer.box import Box
 from slicer.cli import main
+from slicer.demonstration import _make_room
 from slicer.family import bundle as bundle_module
 from slicer.family import checkpoint
 from slicer.family.cell import CellCounts, CellResult
@@ -271,3 +272,12 @@ def test_versions_are_part_of_what_the_tool_is(monkeypatch):
     before = checkpoint.tool_digest()
     monkeypatch.setattr(checkpoint, "tool_versions", lambda: {"numpy": "0.1"})
     assert checkpoint.tool_digest.__wrapped__() != before
+
+
+def test_a_demo_goes_on_with_what_an_interrupted_one_left_and_with_nothing_else(tmp_path):
+    (tmp_path / "bundle.partial").mkdir()
+    _make_room(tmp_path)
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UnusableInput, match="expected an empty directory or an earlier demo"):
+        _make_room(tmp_path)
+    assert (tmp_path / "bundle.partial").is_dir()
