@@ -9,6 +9,7 @@ as a user starts it; its memory and that of its workers is read from /proc.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from slicer.family.kept import GIVEN_UP
 from tests.benchmarks.record import machine, write_record
 
 POLL = 0.05  # seconds between looks at a run's memory
@@ -123,18 +125,28 @@ class _Bench:
         while done["master"] + done["worker"] < count:
             process = self._start("--resume", *words)
             victim = _kill_later(process, rng.uniform(0, 0.7 * whole.seconds), worker=rng.random() < 1 / 3)
-            output, errors = process.communicate()
-            done[victim] = done.get(victim, 0) + 1
-            if process.returncode == 0:
+            _, errors = process.communicate()
+            done[victim] += 1
+            if self.out.exists():  # also if the kill came between the bundle's completion and the end of the process
                 done["finished"] += 1
-                record = json.loads(output)
-                done["different"] += record["digest"] != whole.record["digest"]
-                done["given_up"] += len(record["given_up"])
-                done["reused_most"] = max(done["reused_most"], int(errors.split(b"slicer: ")[-1].split()[0]))
+                done["different"] += self._digest() != whole.record["digest"]
+                done["given_up"] += self._given_up()
                 shutil.rmtree(self.out)
+            if process.returncode == 0:
+                done["reused_most"] = max(done["reused_most"], int(errors.split(b"slicer: ")[-1].split()[0]))
+            assert process.returncode in (0, -signal.SIGKILL), errors.decode()
             _say(done)
         shutil.rmtree(self.out.with_name("bundle.partial"), ignore_errors=True)
         return done | {"cells": cells, "effort": effort, "seconds": whole.seconds}
+
+    def _digest(self) -> str:
+        """The digest of the bundle."""
+        return hashlib.sha256((self.out / "manifest.json").read_bytes()).hexdigest()
+
+    def _given_up(self) -> int:
+        """Number of cells whose search was given up."""
+        cells = json.loads((self.out / "search.json").read_bytes())["cells"]
+        return sum(cell["gate"].startswith(GIVEN_UP) for cell in cells)
 
     def _start(self, *words: object) -> subprocess.Popen[bytes]:
         """Start a run."""

@@ -47,6 +47,8 @@ class Checker:
             for position, layer in enumerate(self.parent.layers):
                 box = np.array([lower], np.float64), np.array([upper], np.float64)
                 known.append(interval(self.parent, position, known) if position else input_interval(*box))
+                if position and not layer.rounding:
+                    continue  # only inputs and sums are limited; a layer that moves numbers cannot overflow
                 scale = known[-1].scale[0] * (1 + self.parent.kappa * (layer.rounding > 0))
                 bad = np.flatnonzero(~(scale <= 1 / T))
                 if len(bad):
