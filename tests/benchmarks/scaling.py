@@ -121,7 +121,7 @@ class _Bench:
         """Kill runs at random moments, two of three times the master and else a worker, and resume them to their end."""
         words = ("--cells", cells, "--effort", effort)
         whole = self._finish(*words)
-        done = {"master": 0, "worker": 0, "finished": 0, "different": 0, "given_up": 0, "reused_most": 0}
+        done = {"master": 0, "worker": 0, "too late": 0, "finished": 0, "different": 0, "given_up": 0, "reused_most": 0}
         while done["master"] + done["worker"] < count:
             process = self._start("--resume", *words)
             victim = _kill_later(process, rng.uniform(0, 0.7 * whole.seconds), worker=rng.random() < 1 / 3)
