@@ -1,6 +1,7 @@
 """`audit`: one or two checkers over a bundle, and the tie between the source model and ``family/parent.json``.
 
-A bundle is accepted only if everything asked for accepts: every checker in every cell, and the source model.
+A bundle is accepted only if everything asked for accepts: every checker in every cell, and the source model; and only
+if nothing in it rests on a solver's word, else it is rejected, or attested where solvers are trusted.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from dispatcher.errors import UnusableInput
@@ -98,8 +100,13 @@ class Audit:
 
     @property
     def accepted(self) -> bool:
-        """Whether the bundle is accepted: complete, and nobody rejects anything."""
-        return self.complete and not self.findings
+        """Whether the bundle is accepted: complete, nobody rejects anything, nothing rests on a solver's word."""
+        return self.complete and not self.findings and not self.attested
+
+    @property
+    def attested(self) -> int:
+        """Number of removals that rest on a solver's word: 0 unless solvers are trusted."""
+        return self.rigorous.attested
 
     @property
     def cells(self) -> tuple[CellOutcome, ...]:
@@ -128,6 +135,7 @@ def audit(
     *,
     exact: bool = False,
     jobs: int | None = None,
+    trust_solver: bool = False,
 ) -> Audit:
     """Check a bundle with the rigorous checker, read its source model again and compare; on request ask the exact one.
 
@@ -141,6 +149,8 @@ def audit(
         Whether to ask the exact checker too, see `audited_exactly`.
     jobs:
         Processes of each checker; None for one per core.
+    trust_solver:
+        Whether units may be removed on a solver's word (CERTIFICATE.md §6): such a bundle is attested, not accepted.
 
     Raises
     ------
@@ -149,23 +159,29 @@ def audit(
     """
     path = Path(bundle)
     _check_jobs(jobs)
-    result = _rigorous(path, cells, progress, -1 if jobs is None else jobs)
+    result = _rigorous(path, cells, progress, -1 if jobs is None else jobs, trust_solver=trust_solver)
     done = Audit(result, None if isinstance(result.bundle, Rejected) else _source_verdict(path))
-    return audited_exactly(done, path, cells, jobs) if exact else done
+    return audited_exactly(done, path, cells, jobs, trust_solver=trust_solver) if exact else done
 
 
 def _rigorous(
-    path: Path, cells: Sequence[int] | None, progress: Callable[[int, int], None] | None, jobs: int
+    path: Path,
+    cells: Sequence[int] | None,
+    progress: Callable[[int, int], None] | None,
+    jobs: int,
+    *,
+    trust_solver: bool,
 ) -> AuditResult:
     """The rigorous checker's result; all but few cells are for other processes, which open the bundle themselves."""
     start = time.monotonic()
     opened = audit_directory(path, cells=[])
     chosen = list(range(opened.total)) if cells is None else sorted(set(cells))
     if isinstance(opened.bundle, Rejected) or len(chosen) < FEW_CELLS or not set(chosen) <= set(range(opened.total)):
-        return audit_directory(path, cells=cells, progress=progress)
+        return audit_directory(path, cells=cells, progress=progress, trust_solver=trust_solver)
+    check = partial(audit_directory, trust_solver=trust_solver)
     parts = [chosen[first : first + MANY_CELLS] for first in range(0, len(chosen), MANY_CELLS)]
     outcomes: list[CellOutcome] = []
-    for result in spread(audit_directory, [(path, part) for part in parts], jobs):
+    for result in spread(check, [(path, part) for part in parts], jobs):
         if isinstance(result.bundle, Rejected) or result.digest != opened.digest:
             why = "expected a bundle that stays as it is during the audit"
             return replace(result, bundle=Rejected(MANIFEST_FILE, why), cells=())
@@ -183,6 +199,7 @@ def audited_exactly(
     jobs: int | None = None,
     *,
     show_progress: bool = False,
+    trust_solver: bool = False,
 ) -> Audit:
     """The audit with the exact checker's verdicts beside the others.
 
@@ -190,9 +207,12 @@ def audited_exactly(
     ----------
     jobs:
         The exact checker's processes; None for one per core.
+    trust_solver:
+        As in `audit`.
     """
     _check_jobs(jobs)
-    result = audit_exactly(Path(bundle), cells, jobs or os.cpu_count() or 1, show_progress=show_progress)
+    shown, trusted = show_progress, trust_solver
+    result = audit_exactly(Path(bundle), cells, jobs or os.cpu_count() or 1, show_progress=shown, trust_solver=trusted)
     seen = {result.digest, done.rigorous.digest} - {""}
     if isinstance(result.bundle, Accepted) and len(seen) > 1:
         why = f"expected a bundle that stays as it is during the audit, got the digests {' and '.join(sorted(seen))}"

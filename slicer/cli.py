@@ -18,7 +18,7 @@ from dispatcher.errors import UnusableInput
 from slicer.auditor import Audit, audit, audited_exactly, parse_cells
 from slicer.certificate.verdict import UnusableBundleFile
 from slicer.demonstration import run_demo
-from slicer.family.compress import BACKENDS, DEFAULT_EFFORT, Options, compress
+from slicer.family.compress import BACKENDS, DEFAULT_EFFORT, TRUST, Options, compress
 from slicer.family.interruption import Interrupted
 from slicer.inspect import inspect_path
 from slicer.progress import progress_on_stderr
@@ -134,6 +134,12 @@ def _add_audit(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     verb.add_argument("--exact", action="store_true", help="ask the exact checker too: both must accept")
     verb.add_argument("--jobs", type=int, help="processes of each checker (default: one per core)")
+    verb.add_argument(
+        "--trust",
+        choices=TRUST,
+        default=TRUST[0],
+        help="with solver, units may be gone on a solver's word: such a bundle is attested, and never accepted",
+    )
     verb.add_argument("--html", metavar="FILE", help="write the report as one printable page")
     _add_output_options(verb)
     verb.set_defaults(run=_audit)
@@ -188,13 +194,16 @@ def _compress(arguments: argparse.Namespace) -> int:
 def _audit(arguments: argparse.Namespace) -> int:
     """Carry out ``slicer audit``."""
     cells = None if arguments.cells is None else parse_cells(arguments.cells)
+    trusted = arguments.trust == "solver"
     targets = [target for target in (arguments.json, arguments.html) if target not in (None, "-")]
     _check_targets(targets, arguments.bundle)
     with progress_on_stderr("audit", quiet=arguments.quiet) as progress:
-        result = audit(arguments.bundle, cells, progress, jobs=arguments.jobs)
+        result = audit(arguments.bundle, cells, progress, jobs=arguments.jobs, trust_solver=trusted)
     if arguments.exact:
         watched = sys.stderr.isatty() and not arguments.quiet
-        result = audited_exactly(result, arguments.bundle, cells, arguments.jobs, show_progress=watched)
+        result = audited_exactly(
+            result, arguments.bundle, cells, arguments.jobs, show_progress=watched, trust_solver=trusted
+        )
     if arguments.json or arguments.html:
         report = collect(arguments.bundle, result)
         if arguments.html:
@@ -228,7 +237,8 @@ def _audit_lines(result: Audit) -> list[str]:
     detail += " by both checkers" if result.exact else ""
     if result.rejections:
         return [*lines, f"REJECTED  {checked} checked"]
-    verdict = "ACCEPTED" if result.complete else "no objection (not all cells were checked)"
+    word = f"ATTESTED, {result.attested} removals on a solver's word" if result.attested else "ACCEPTED"
+    verdict = word if result.complete else "no objection (not all cells were checked)"
     return [f"{verdict}  {checked}: {detail}"]
 
 

@@ -24,7 +24,12 @@ _WHERE = "exact checker"
 
 
 def audit_exactly(
-    bundle: Path, cells: Collection[int] | None = None, jobs: int = 1, *, show_progress: bool = False
+    bundle: Path,
+    cells: Collection[int] | None = None,
+    jobs: int = 1,
+    *,
+    show_progress: bool = False,
+    trust_solver: bool = False,
 ) -> AuditResult:
     """What the exact checker says about a bundle on disk.
 
@@ -36,6 +41,8 @@ def audit_exactly(
         Processes.
     show_progress:
         Let the checker write its progress to stderr.
+    trust_solver:
+        Let units be removed on a solver's word (CERTIFICATE.md §6).
 
     Returns
     -------
@@ -47,6 +54,7 @@ def audit_exactly(
         target = Path(folder) / "report.json"
         command = [sys.executable, "-I", "-S", str(CHECKER), str(bundle.resolve()), "--jobs", str(jobs)]
         command += ["--json", str(target)] + ([] if cells is None else ["--cells", cells_text(cells)])
+        command += ["--trust", "solver"] if trust_solver else []
         errors = None if show_progress else subprocess.PIPE
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=errors, check=False)  # noqa: S603 - our own
         content = target.read_bytes() if target.is_file() else b""
@@ -78,7 +86,9 @@ def _read(report: dict[str, Any], code: int, cells: Collection[int] | None, seco
     verdict: Verdict = of_bundle[0] if of_bundle else Accepted()
     checked: Sequence[int] = [] if of_bundle else chosen
     complete = checked == list(range(total))
-    outcome = "rejected" if findings else "accepted" if complete else "no objection"
+    attested = {int(cell): int(units) for cell, units in report["attested"]}
+    good = "attested" if attested else "accepted"
+    outcome = "rejected" if findings else good if complete else "no objection"
     expected = {
         "format": REPORT_FORMAT,
         "outcome": outcome,
@@ -87,7 +97,9 @@ def _read(report: dict[str, Any], code: int, cells: Collection[int] | None, seco
         "accepted": len(checked) - len(of_cells),
     }
     wrong = [key for key, value in expected.items() if report[key] != value]
-    if wrong or code != int(outcome == "rejected") or not of_cells.keys() <= set(checked):
+    if wrong or code != int(outcome == "rejected") or not of_cells.keys() | attested.keys() <= set(checked):
         raise ValueError(f"a report that contradicts itself at {wrong or 'its exit code or cells'}")
-    outcomes = tuple(CellOutcome(cell, of_cells.get(cell, Accepted())) for cell in checked)
+    outcomes = tuple(
+        CellOutcome(cell, of_cells.get(cell, Accepted(attested=attested.get(cell, 0)))) for cell in checked
+    )
     return AuditResult(verdict, outcomes, total, seconds, str(report["bundle"] or ""))

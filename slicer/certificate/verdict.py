@@ -30,23 +30,27 @@ class UnusableBundleFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Everything claimed is proved.
+    """Everything claimed is proved, but for attested units (then solvers were trusted explicitly, see `attested`).
 
     Attributes
     ----------
     nodes, closings:
         Size of the proof: nodes of its tree, and bounds that were verified.
     removed:
-        Units proved inactive on the cell and left out.
+        Units proved inactive on the cell, or attested, and left out.
     margin:
         The least distance from zero of all verified bounds; None if there are none, or the checker does not say. It
         depends on the checker's rounding, so that equality of verdicts leaves it out.
+    attested:
+        Those of ``removed`` that rest on a solver's word instead of a proof (CERTIFICATE.md §6): 0 unless solvers are
+        trusted.
     """
 
     nodes: int = 0
     closings: int = 0
     removed: int = 0
     margin: float | None = field(default=None, compare=False)
+    attested: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +123,15 @@ class AuditResult:
 
     @property
     def accepted(self) -> bool:
-        """Whether the bundle is accepted: complete, and nothing is rejected."""
-        return self.complete and not self.rejections
+        """Whether the bundle is accepted: complete, nothing is rejected, and nothing rests on a solver's word."""
+        return self.complete and not self.rejections and not self.attested
+
+    @property
+    def attested(self) -> int:
+        """Number of removals that rest on a solver's word: 0 unless solvers are trusted."""
+        return self.count("attested")
 
     def count(self, what: str) -> int:
-        """Sum over the accepted cells of ``nodes``, ``closings`` or ``removed``."""
+        """Sum over the accepted cells of ``nodes``, ``closings``, ``removed`` or ``attested``."""
         verdicts = [outcome.verdict for outcome in self.cells]
         return sum(int(getattr(verdict, what)) for verdict in verdicts if isinstance(verdict, Accepted))

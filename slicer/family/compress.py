@@ -33,6 +33,7 @@ SEARCH_FORMAT = "netslicer-search/1"
 SEARCH_FILE = "search.json"
 DEFAULT_EFFORT = 1000
 BACKENDS = ("loky", "dask", "ray")
+TRUST = ("certified", "solver")
 ON_TIME = 0.97  # of a time limit; starting Python and ending the workers takes the rest
 
 

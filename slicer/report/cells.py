@@ -41,7 +41,8 @@ def cell_records(bundle: Bundle, audit: Audit) -> tuple[CellRecord, ...]:
         verdict = _accepted(outcomes["rigorous"].get(cell))
         if verdict is not None:
             certificate = json.loads(bundle.read(certificate_file(cell)))
-            removals = _removals(network, family.members[family.cells[cell]], _closed(certificate))
+            attested = {layer: set(units) for layer, units in certificate.get("attested", [])}
+            removals = _removals(network, family.members[family.cells[cell]], _closed(certificate), attested)
             proof = _proof(certificate["tree"], verdict.margin)
         records.append(
             CellRecord(
@@ -83,7 +84,7 @@ def _verdict(outcome: CellOutcome | None) -> CellVerdict:
     seconds = None if outcome.seconds is None else round(outcome.seconds, 6)
     if isinstance(outcome.verdict, Rejected):
         return CellVerdict("rejected", outcome.verdict.where, outcome.verdict.why, seconds)
-    return CellVerdict("accepted", "", "", seconds)
+    return CellVerdict("attested" if outcome.verdict.attested else "accepted", "", "", seconds)
 
 
 def _closed(certificate: Mapping[str, Any]) -> Closed:
@@ -97,19 +98,22 @@ def _closed(certificate: Mapping[str, Any]) -> Closed:
     return {layer: {unit: nodes[layer, unit] for unit in units} for layer, units in certificate["removed"]}
 
 
-def _removals(network: Network, member: Member, closed: Closed) -> tuple[Removal, ...]:
+def _removals(
+    network: Network, member: Member, closed: Closed, attested: Mapping[int, set[int]]
+) -> tuple[Removal, ...]:
     """What is missing in each ReLU layer and why; layers that lack nothing have no entry."""
     missing = _missing(network.layers, member, closed)
     constants = constant_units(network, {layer: set(units) for layer, units in closed.items()}) if missing else []
     rows = []
     for layer in sorted(closed.keys() | missing.keys()):
         units, others = closed.get(layer, {}), missing.get(layer, [])
-        kept = set(member.layers[layer].units)
+        kept, unproved = set(member.layers[layer].units), attested.get(layer, set())
         rows.append(
             Removal(
                 layer=layer,
-                proved=tuple(units),
-                nodes=tuple(units.values()),
+                proved=tuple(unit for unit in units if unit not in unproved),
+                nodes=tuple(nodes for unit, nodes in units.items() if unit not in unproved),
+                attested=tuple(sorted(unproved)),
                 constant=tuple(unit for unit in others if constants[layer].known[unit]),
                 unread=tuple(unit for unit in others if not constants[layer].known[unit]),
                 evaluated=tuple(unit for unit in units if unit in kept),

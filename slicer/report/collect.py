@@ -61,12 +61,13 @@ def collect(bundle: str | Path, audit: Audit) -> Report:
     return Report(
         format=REPORT_FORMAT,
         name=path.resolve().name,
-        verdict=_word(rejected=bool(audit.findings), complete=audit.complete),
+        verdict=_word(rejected=bool(audit.findings), complete=audit.complete, attested=audit.attested),
         accepted=audit.accepted,
         complete=audit.complete,
         cells=audit.total,
         cells_checked=len(audit.cells),
         removed=audit.count("removed"),
+        attested=audit.attested,
         bounds_verified=audit.count("closings"),
         nodes=audit.count("nodes"),
         seconds=round(audit.seconds, 3),
@@ -77,16 +78,18 @@ def collect(bundle: str | Path, audit: Audit) -> Report:
         disagreements=tuple(DisagreementRecord(place.cell, place.rejecting) for place in audit.disagreements),
         tools=_tools(),
         commands=_commands(path.resolve().name, audit, identity),
-        statement=statement(exact=audit.exact is not None),
+        statement=statement(exact=audit.exact is not None, attested=audit.attested),
         identity=identity,
         contents=contents,
         unreadable=unreadable,
     )
 
 
-def _word(*, rejected: bool, complete: bool) -> Word:
+def _word(*, rejected: bool, complete: bool, attested: int) -> Word:
     """The verdict in one word."""
-    return "rejected" if rejected else "accepted" if complete else "incomplete"
+    if rejected or not complete:
+        return "rejected" if rejected else "incomplete"
+    return "attested" if attested else "accepted"
 
 
 def _checker(name: str, result: AuditResult) -> CheckerRecord:
@@ -96,7 +99,7 @@ def _checker(name: str, result: AuditResult) -> CheckerRecord:
         name=name,
         arithmetic=ARITHMETIC[name],
         program=digest(CHECKER.read_bytes()) if name == "exact" else "",
-        verdict=_word(rejected=bool(result.rejections), complete=result.complete),
+        verdict=_word(rejected=bool(result.rejections), complete=result.complete, attested=result.attested),
         cells_checked=len(result.cells),
         cells_rejected=bad,
         seconds=round(result.seconds, 3),
@@ -116,6 +119,7 @@ def _commands(name: str, audit: Audit, identity: Identity | None) -> tuple[Comma
     """How to repeat the audit, from the directory that holds the bundle."""
     bundle = shlex.quote(name)
     options = ["--exact"] if audit.exact is not None else []
+    options += ["--trust", "solver"] if audit.attested else []
     if audit.cells and len(audit.cells) < audit.total:
         options += ["--cells", cells_text([outcome.cell for outcome in audit.cells])]
     line = " ".join(["slicer", "audit", bundle, *options, "--json", "audit.json", "--html", "audit.html"])
@@ -130,7 +134,7 @@ def _commands(name: str, audit: Audit, identity: Identity | None) -> tuple[Comma
         Command("this audit", line, f"exit code {int(bool(audit.findings))}"),
         Command(
             f"the exact checker alone: {CHECKER_FILE} of {origin}, which needs Python 3.11 and nothing else",
-            f"python3 -I -S {checker} {bundle}",
+            f"python3 -I -S {checker} {bundle}" + (" --trust solver" if audit.attested else ""),
             "exit code 0 if it accepts" if audit.exact is None else f"exit code {int(bool(audit.exact.rejections))}",
         ),
         digest_line,

@@ -10,7 +10,7 @@ from slicer.report.markup import Markup, bullets, code, element, facts, group, j
 from slicer.report.record import FindingRecord, Identity, Report
 
 SHOWN = 50  # findings outside of <details>
-_WORDS = {"accepted": "ACCEPTED", "rejected": "REJECTED", "incomplete": "NO VERDICT"}
+_WORDS = {"accepted": "ACCEPTED", "attested": "ATTESTED", "rejected": "REJECTED", "incomplete": "NO VERDICT"}
 
 
 def title(report: Report) -> str:
@@ -39,6 +39,11 @@ def _meaning(report: Report) -> str:
         return (
             f"{report.cells_checked:,} of {report.cells:,} cells were checked and nothing was found wrong in them, but "
             "a bundle is accepted only if every cell is."
+        )
+    if report.verdict == "attested":
+        return (
+            f"{report.attested:,} of {report.removed:,} removals rest on a solver's word and on no proof. If it was "
+            "right, what this bundle claims holds; everything else in it is proved."
         )
     who = "by two independent checkers" if len(report.checkers) > 1 else "by the rigorous checker"
     cells = "its only cell" if report.cells == 1 else f"all {report.cells:,} cells"
@@ -85,7 +90,10 @@ def _figures(report: Report) -> Markup:
     """The audit in numbers."""
     rows = [
         ("cells checked", f"{report.cells_checked:,} of {report.cells:,}" if report.cells else "none"),
-        ("removals verified", f"{report.removed:,} units in the cells that the rigorous checker accepts"),
+        (
+            "removals verified",
+            f"{report.removed - report.attested:,} units in the cells that the rigorous checker accepts",
+        ),
         ("bounds verified", f"{report.bounds_verified:,} in {report.nodes:,} proof nodes of these cells"),
         ("audit time", f"{report.seconds:.3f} s"),
     ]
@@ -94,6 +102,8 @@ def _figures(report: Report) -> Markup:
         units = report.contents.relu_units_mean
         rows.insert(1, ("work left, mean", _of(mean, parent.mac, "multiply-accumulates per inference")))
         rows.insert(2, ("ReLU units left, mean", _of(units, parent.relu_units, "evaluated per inference")))
+    if report.attested:
+        rows.append(("removals attested", f"{report.attested:,} units on a solver's word"))
     head = ("checker", "verdict", "cells checked", "cells rejected", "seconds", "arithmetic")
     checkers = (
         (

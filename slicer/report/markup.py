@@ -87,7 +87,7 @@ def code(text: str) -> Markup:
 
 def marked(word: str) -> str:
     """A verdict, that cannot be overlooked if it is bad."""
-    return element("b", word, class_="bad") if word == "rejected" else word
+    return element("b", word, class_="bad") if word in ("rejected", "attested") else word
 
 
 def group(summary: str, content: str) -> Markup:

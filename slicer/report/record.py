@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 REPORT_FORMAT = "netslicer-audit/1"
 
-Word = Literal["accepted", "rejected", "incomplete"]
-Outcome = Literal["accepted", "rejected", "not checked"]
+Word = Literal["accepted", "attested", "rejected", "incomplete"]
+Outcome = Literal["accepted", "attested", "rejected", "not checked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +157,20 @@ class Removal:
         Position in the parent.
     proved:
         Units proved inactive on the cell, ascending, and in ``nodes`` the number of proof nodes that close each.
+    attested:
+        Units left out on a solver's word, without a proof.
     constant:
         Further units that are left out because everything they read is constant.
     unread:
         Further units that are left out because nobody reads them any more.
     evaluated:
-        Units of ``proved`` that the member still has, because a layer needs its sources as they are.
+        Units of ``proved`` and ``attested`` that the member still has, because a layer needs its sources as they are.
     """
 
     layer: int
     proved: tuple[int, ...]
     nodes: tuple[int, ...]
+    attested: tuple[int, ...]
     constant: tuple[int, ...]
     unread: tuple[int, ...]
     evaluated: tuple[int, ...]
@@ -252,8 +255,9 @@ class Report:
     name:
         Of the bundle's directory.
     verdict:
-        ``incomplete``: nothing is rejected, but not every cell was checked.
-    cells, cells_checked, removed, bounds_verified, nodes:
+        ``attested``: as accepted, but for units that are gone on a solver's word. ``incomplete``: nothing is rejected,
+        but not every cell was checked.
+    cells, cells_checked, removed, attested, bounds_verified, nodes:
         Counts of the rigorous checker.
     seconds:
         Wall time of all checkers.
@@ -271,6 +275,7 @@ class Report:
     cells: int
     cells_checked: int
     removed: int
+    attested: int
     bounds_verified: int
     nodes: int
     seconds: float

@@ -36,6 +36,11 @@ _ASSUMPTIONS = (
     "files have the same sha256.",
 )
 
+_SOLVER = (
+    "A solver was right that {:,} of the removed units are inactive on their cells. Nothing proves it: these removals "
+    "are attested, and a solver's mistake would change results unnoticed."
+)
+
 _ONE_CHECKER = (
     "One checker was used, the rigorous one; it relies on numpy and its matrix products. Run the audit with --exact to "
     "have every certificate checked by the exact checker as well, which shares no code with it.",
@@ -52,6 +57,15 @@ _NOT_CLAIMED = (
 )
 
 
-def statement(*, exact: bool) -> Statement:
-    """What a bundle in mode ``bitwise`` claims; ``exact`` tells whether both checkers were asked."""
-    return Statement(_CLAIM, _EVALUATION, _ASSUMPTIONS + (() if exact else _ONE_CHECKER), _NOT_CLAIMED)
+def statement(*, exact: bool, attested: int) -> Statement:
+    """What a bundle in mode ``bitwise`` claims.
+
+    Parameters
+    ----------
+    exact:
+        Whether both checkers were asked.
+    attested:
+        Number of removals that rest on a solver's word.
+    """
+    assumptions = ((_SOLVER.format(attested),) if attested else ()) + _ASSUMPTIONS + (() if exact else _ONE_CHECKER)
+    return Statement(_CLAIM, _EVALUATION, assumptions, _NOT_CLAIMED)

@@ -11,8 +11,8 @@ from slicer.report.markup import Markup, element
 from slicer.report.record import CellRecord, Contents
 
 WIDTH = 720  # px; also the number of pieces of a strip with more cells than that
-_BY_BADNESS = ("accepted", "not checked", "rejected")
-_CLASSES = ("good", "open", "bad")
+_BY_BADNESS = ("accepted", "attested", "not checked", "rejected")
+_CLASSES = ("good", "word", "open", "bad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,15 @@ def cell_strip(contents: Contents) -> Markup:
         shapes.append(rectangle(piece.start, 2, width, 18, class_=_CLASSES[piece.rank]))
         shapes.append(rectangle(piece.start, 24, width, 40, fill=colour(part_of_range(piece.work, bounds))))
     ranks = [_rank(cell) for cell in contents.cells]
-    counts = ", ".join(f"{ranks.count(rank):,} {word}" for rank, word in enumerate(_BY_BADNESS))
+    numbers = [(word, ranks.count(rank)) for rank, word in enumerate(_BY_BADNESS)]
+    counts = ", ".join(f"{number:,} {word}" for word, number in numbers if number or word != "attested")
     words = [text(0, 78, "0 %"), text(WIDTH, 78, "100 % of the volume", "end")]
     many = "One cell" if len(ranks) == 1 else f"{len(ranks):,} cells"
     title = f"{many} in routing order: {counts}"
     caption = (
         f"{title}. Every cell once; widths are parts of the domain's volume and fill it. Above: verdict (plain: "
-        "accepted, dashed outline: not checked, hatched: rejected). Below: work left, as in the legend."
+        "accepted, dotted outline: attested, dashed outline: not checked, hatched: rejected). Below: work left, as in "
+        "the legend."
     )
     ramp = legend(
         "work left, % of the parent's multiply-accumulates", f"{100 * bounds[0]:.1f} %", f"{100 * bounds[1]:.1f} %"

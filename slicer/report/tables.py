@@ -171,7 +171,12 @@ def _layer(row: Removal, labels: Sequence[Markup]) -> Markup:
     parts = [" ".join(_times(unit, nodes) for unit, nodes in zip(row.proved, row.nodes, strict=True))]
     parts += [
         f"{reason} {' '.join(map(str, units))}"
-        for reason, units in (("constant:", row.constant), ("unread:", row.unread), ("still evaluated:", row.evaluated))
+        for reason, units in (
+            ("on a solver's word:", row.attested),
+            ("constant:", row.constant),
+            ("unread:", row.unread),
+            ("still evaluated:", row.evaluated),
+        )
         if units
     ]
     return join([labels[row.layer], ": ", "; ".join(part for part in parts if part)])

@@ -23,10 +23,10 @@ from typing import Any
 
 import slicer.certificate
 from slicer.certificate.rigorous import audit_directory
-from slicer.certificate.verdict import Rejected, UnusableBundleFile
+from slicer.certificate.verdict import Accepted, Rejected, UnusableBundleFile
 
 CHECKER = Path(slicer.certificate.__file__).with_name("check.py")
-ACCEPTED, REJECTED, UNUSABLE = "accepted", "rejected", "unusable"
+ACCEPTED, ATTESTED, REJECTED, UNUSABLE = "accepted", "attested", "rejected", "unusable"
 
 
 class Disagreement(AssertionError):
@@ -47,14 +47,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What one checker says: accepted, rejected with findings, or unusable (no bundle at all) with one."""
+    """What one checker says: accepted, attested, rejected with findings, or unusable (no bundle at all) with one.
+
+    ``attested`` has the number of units on a solver's word of every cell that has any.
+    """
 
     outcome: str
     findings: tuple[Finding, ...] = ()
+    attested: tuple[tuple[int, int], ...] = ()
 
     @property
     def accepted(self) -> bool:
-        return self.outcome == ACCEPTED
+        return self.outcome in (ACCEPTED, ATTESTED)
 
     @property
     def cells(self) -> set[int] | None:
@@ -82,15 +86,15 @@ class Judgement:
         return {"rigorous": self.rigorous, "exact": self.exact}
 
 
-def judge(bundle: Path) -> Judgement:
-    """What both checkers say of the bundle in a directory.
+def judge(bundle: Path, *, trust: bool = False) -> Judgement:
+    """What both checkers say of the bundle in a directory; ``trust``: solvers' words count.
 
     Raises
     ------
     Disagreement
         If only one accepts it; if both check the cells and reject different ones; if one raises or gives no reason.
     """
-    return _agreed(bundle, rigorous_opinion(bundle), exact_opinion(bundle))
+    return _agreed(bundle, rigorous_opinion(bundle, trust=trust), exact_opinion(bundle, trust=trust))
 
 
 def judge_outside(bundle: Path, checker: Path = CHECKER) -> Judgement:
@@ -105,24 +109,30 @@ def _agreed(bundle: Path, rigorous: Opinion, exact: Opinion) -> Judgement:
         raise Disagreement(f"one checker accepts what the other rejects: {both}")
     if None not in (rigorous.cells, exact.cells) and rigorous.cells != exact.cells:
         raise Disagreement(f"the checkers reject different cells: {both}")
+    if (rigorous.outcome, rigorous.attested) != (exact.outcome, exact.attested) and rigorous.accepted:
+        raise Disagreement(f"the checkers attest different cells: {both}")
     for opinion in (rigorous, exact):
         if opinion.accepted == bool(opinion.findings) or not all(f.where and f.why for f in opinion.findings):
             raise Disagreement(f"a rejection without a reason: {both}")
     return Judgement(rigorous, exact)
 
 
-def rigorous_opinion(bundle: Path) -> Opinion:
+def rigorous_opinion(bundle: Path, *, trust: bool = False) -> Opinion:
     """What the rigorous float64 checker says."""
     try:
-        result = audit_directory(bundle)
+        result = audit_directory(bundle, trust_solver=trust)
     except UnusableBundleFile as error:
         return Opinion(UNUSABLE, (Finding(None, error.where, error.what),))
     except Exception as error:
         raise Disagreement(f"{bundle}: the rigorous checker crashed: {error!r}") from error
     verdicts = [(None, result.bundle), *((outcome.cell, outcome.verdict) for outcome in result.cells)]
     found = tuple(Finding(cell, v.where, v.why) for cell, v in verdicts if isinstance(v, Rejected))
-    assert result.accepted == (not found), "the sum of the verdicts is the result"
-    return Opinion(REJECTED if found else ACCEPTED, found)
+    counts = {
+        outcome.cell: outcome.verdict.attested for outcome in result.cells if isinstance(outcome.verdict, Accepted)
+    }
+    attested = tuple((cell, units) for cell, units in counts.items() if units)
+    assert result.accepted == (not found and not attested), "the sum of the verdicts is the result"
+    return Opinion(REJECTED if found else ATTESTED if attested else ACCEPTED, found, attested)
 
 
 @cache
@@ -137,7 +147,7 @@ def exact_checker() -> ModuleType:
     return module
 
 
-def exact_opinion(bundle: Path) -> Opinion:
+def exact_opinion(bundle: Path, *, trust: bool = False) -> Opinion:
     """What the exact checker says, run in this process by its command line."""
     module = exact_checker()
     for value in vars(module).values():  # it keeps an open bundle, as a process checks just one
@@ -147,7 +157,8 @@ def exact_opinion(bundle: Path) -> Opinion:
     report.unlink(missing_ok=True)
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-            code = module.main([str(bundle), "--jobs", "1", "--json", str(report)])
+            words = ["--trust", "solver"] if trust else []
+            code = module.main([str(bundle), "--jobs", "1", "--json", str(report), *words])
     except (Exception, SystemExit) as error:
         raise Disagreement(f"{bundle}: the exact checker crashed: {error!r}") from error
     return _reported(bundle, code, report.read_bytes() if report.exists() else b"", errors.getvalue())
@@ -179,5 +190,8 @@ def _reported(bundle: Path, code: int, report: bytes, errors: str) -> Opinion:
     record: dict[str, Any] = json.loads(report)
     found = tuple(Finding(entry["cell"], entry["where"], entry["why"]) for entry in record["findings"])
     assert code == int(bool(found)), f"exit status {code} and findings {found}"
-    assert record["outcome"] == (REJECTED if found else ACCEPTED), record["outcome"]
-    return Opinion(record["outcome"], found)
+    attested = tuple(
+        (cell, units) for cell, units in record.get("attested", [])
+    )  # a bundle may carry an older check.py
+    assert record["outcome"] == (REJECTED if found else ATTESTED if attested else ACCEPTED), record["outcome"]
+    return Opinion(record["outcome"], found, attested)

@@ -8,6 +8,8 @@ A case is a JSON object:
             ``remodel`` the model)
 ``then``    edits of finished files; only the manifest follows
 ``last``    edits on disk; nothing follows
+``trust``   the bundle is judged by checkers that trust solvers
+``attested``  of ``accept/``: [cell, units] that rest on a solver's word; without trust the bundle is rejected
 ``true``    what is wrong is only the form: the claim would hold (cases of ``reject/`` that have no such key are false)
 ``rigorous``, ``exact``   words that each checker's reason must contain; cases of ``accept/`` have none
 
@@ -32,7 +34,7 @@ from tests.certificates.opened import Files, Json, canonical, store
 from tests.onnx_files import onnx_bytes
 
 FOLDERS = ("accept", "reject", "malformed")
-KEYS = {"why", "base", "before", "rebuild", "remodel", "then", "last", "true", "rigorous", "exact"}
+KEYS = {"why", "base", "before", "rebuild", "remodel", "then", "last", "trust", "attested", "true", "rigorous", "exact"}
 _HERE = Path(__file__).parent
 _BASES = {"hand": hand, "worked": worked}
 

@@ -22,6 +22,7 @@ _TOPICS = (
     ("routing", r"^family/family.json:? (tree|cells|members)"),
     ("box", r"box of the cell|box that the routing tree gives"),
     ("member", r"another member's file|that the removals"),
+    ("trust", r"a solver's word counts only"),
     ("unproved", r"a proved sign|upper bound <= 0|lower bound >= 0"),
     ("open", r"removed units closed"),
     ("path", r"closed twice|closes elsewhere"),

@@ -20,14 +20,25 @@ def _named(*folders: str) -> list[object]:
 @pytest.mark.parametrize("case", _named("accept"))
 def test_honest_bundles_are_accepted_by_both(case: Case, tmp_path: Path) -> None:
     bundle = case.build(tmp_path / "bundle")
-    judgement = judge(bundle)
+    attested = tuple(map(tuple, case.record.get("attested", ())))
+    judgement = judge(bundle, trust=bool(attested))
     assert judgement.accepted, f"{case.record['why']}\n{judgement}"
+    assert judgement.rigorous.attested == attested
     assert doubts(bundle) == []
+
+
+@pytest.mark.parametrize("case", [case for case in cases("accept") if "attested" in case.record])
+def test_a_solvers_word_counts_only_where_solvers_are_trusted(case: Case, tmp_path: Path) -> None:
+    judgement = judge(case.build(tmp_path / "bundle"))
+    assert not judgement.accepted
+    for opinion in judgement.opinions.values():
+        assert {finding.cell for finding in opinion.findings} == {cell for cell, _ in case.record["attested"]}
+        assert all("a solver's word counts only" in finding.why for finding in opinion.findings)
 
 
 @pytest.mark.parametrize("case", _named("reject", "malformed"))
 def test_lies_are_rejected_by_both_for_their_reason(case: Case, tmp_path: Path) -> None:
-    judgement = judge(case.build(tmp_path / "bundle"))
+    judgement = judge(case.build(tmp_path / "bundle"), trust=case.record.get("trust", False))
     assert not judgement.accepted, case.record["why"]
     for checker, opinion in judgement.opinions.items():
         assert any(case.record[checker] in str(finding) for finding in opinion.findings), f"{checker}: {opinion}"

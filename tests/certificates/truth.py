@@ -73,7 +73,7 @@ def _cell_doubts(opened: Opened, network: Network, cell: int, box: Corners) -> l
 
 
 def _proof_doubts(opened: Opened, certificate: Json, box: Corners) -> list[str]:
-    """Closings that the exact reference method does not prove, and removed units left open on some path."""
+    """Closings that the exact reference method does not prove, and removed units left open that no solver attests."""
     tree, found = certificate["tree"], []
     if not covers(tree, box):
         return ["the proof tree does not cover the cell"]
@@ -86,9 +86,12 @@ def _proof_doubts(opened: Opened, certificate: Json, box: Corners) -> list[str]:
     for node, (lower, upper) in enumerate(boxes(tree, box)):
         unproved = _unproved(canonical(opened.parent), tuple(lower), tuple(upper), facts[node], tuple(own[node]))
         found += [f"tree[{node}]: {doubt}" for doubt in unproved]
-    wanted = {(layer, unit, "inactive") for layer, units in certificate["removed"] for unit in units}
+    removed, attested = (
+        {(layer, unit, "inactive") for layer, units in certificate.get(key, []) for unit in units}
+        for key in ("removed", "attested")
+    )
     for leaf in leaves(tree):
-        found += [f"tree[{leaf}]: a removed unit is open" for _ in wanted.difference(own[leaf], facts[leaf])]
+        found += [f"tree[{leaf}]: a removed unit is open" for _ in removed.difference(attested, own[leaf], facts[leaf])]
     return found
 
 

@@ -121,7 +121,7 @@ def honest(**changes: Any) -> str:
     """A checker that accepts two cells, with changes to its report; ``code`` is its exit code."""
     code = changes.pop("code", 0)
     report = {"format": "netslicer-check/1", "outcome": "accepted", "bundle": "0" * 64, "cells": 2, "checked": 2}
-    report |= {"accepted": 2, "rejected": 0, "findings": []} | changes
+    report |= {"accepted": 2, "rejected": 0, "attested": [], "findings": []} | changes
     return f"json.dump({report!r}, open(sys.argv[sys.argv.index('--json') + 1], 'w')); sys.exit({code})"
 
 

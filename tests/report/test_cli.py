@@ -76,7 +76,7 @@ def test_a_disagreement_is_told_first(folder, capsys, monkeypatch):
     program = folder / "check.py"
     finding = {"cell": 2, "where": "certificates/000002.json", "why": "expected more"}
     report = {"format": "netslicer-check/1", "outcome": "rejected", "bundle": None, "cells": 5, "checked": 5}
-    report |= {"accepted": 4, "rejected": 1, "findings": [finding]}
+    report |= {"accepted": 4, "rejected": 1, "attested": [], "findings": [finding]}
     write = f"json.dump({report!r}, open(sys.argv[sys.argv.index('--json') + 1], 'w')); sys.exit(1)"
     program.write_text(f"import json, sys\n{write}\n")
     monkeypatch.setattr("slicer.certificate.exact.CHECKER", program)

@@ -173,7 +173,7 @@ def test_a_rejected_cell_shows_among_many():
     outcomes = ["accepted"] * 16384
     outcomes[777] = "rejected"
     pieces = strip_pieces(contents_of(grid(128), [1] * 16384, outcomes))
-    assert [piece.rank for piece in pieces].count(2) == 1
+    assert [piece.rank for piece in pieces].count(3) == 1
 
 
 def test_cells_without_volume_do_no_harm():

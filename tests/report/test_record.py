@@ -146,8 +146,8 @@ def test_the_sums_agree(bundle):
 def test_every_unit_has_its_reason(reasons):
     (cell,) = record_of(reasons)["contents"]["cells"]
     assert cell["removals"] == [
-        {"layer": 2, "proved": [0], "nodes": [1], "constant": [], "unread": [2], "evaluated": []},
-        {"layer": 4, "proved": [1], "nodes": [1], "constant": [0], "unread": [], "evaluated": []},
+        {"layer": 2, "proved": [0], "nodes": [1], "attested": [], "constant": [], "unread": [2], "evaluated": []},
+        {"layer": 4, "proved": [1], "nodes": [1], "attested": [], "constant": [0], "unread": [], "evaluated": []},
     ]
     assert cell["box"] == []
     assert cell["verdicts"]["rigorous"]["outcome"] == "accepted"

@@ -28,7 +28,13 @@ _FAMILY_KEYS = ("format", "mode", "parent", "domain", "tree", "members", "cells"
 Progress = Callable[[int, int], None]
 
 
-def audit_directory(path: Path, cells: Collection[int] | None = None, progress: Progress | None = None) -> AuditResult:
+def audit_directory(
+    path: Path,
+    cells: Collection[int] | None = None,
+    progress: Progress | None = None,
+    *,
+    trust_solver: bool = False,
+) -> AuditResult:
     """Audit a bundle on disk; parameters and result as in `audit_bundle`.
 
     Raises
@@ -37,13 +43,17 @@ def audit_directory(path: Path, cells: Collection[int] | None = None, progress: 
         If the directory or a file in it cannot be read, or `audit_bundle` raises it.
     """
     try:
-        return audit_bundle(Directory(path), cells, progress)
+        return audit_bundle(Directory(path), cells, progress, trust_solver=trust_solver)
     except OSError as error:
         raise UnusableBundleFile(str(error.filename or path), error.strerror or str(error)) from error
 
 
 def audit_bundle(
-    files: Mapping[str, bytes], cells: Collection[int] | None = None, progress: Progress | None = None
+    files: Mapping[str, bytes],
+    cells: Collection[int] | None = None,
+    progress: Progress | None = None,
+    *,
+    trust_solver: bool = False,
 ) -> AuditResult:
     """Audit a bundle given as a mapping from path to content, which may read lazily.
 
@@ -55,6 +65,8 @@ def audit_bundle(
         The cells whose certificates are checked; None for all. Everything else is checked in any case.
     progress:
         Called after every cell with the numbers of cells done and to do.
+    trust_solver:
+        Whether units may be removed on a solver's word (CERTIFICATE.md §6).
 
     Raises
     ------
@@ -75,7 +87,7 @@ def audit_bundle(
         for cell, box in bundle.boxes():
             if cell in chosen:
                 begin = time.monotonic()
-                verdict = bundle.check(cell, box)
+                verdict = bundle.check(cell, box, trust_solver=trust_solver)
                 outcomes.append(CellOutcome(cell, verdict, time.monotonic() - begin))
                 if progress is not None:
                     progress(len(outcomes), len(chosen))
@@ -144,10 +156,11 @@ class _Bundle:
         expect(hashlib.sha256(content).hexdigest() == digest, path, "expected the sha256 of the manifest")
         return content
 
-    def check(self, cell: int, box: Box) -> Verdict:
+    def check(self, cell: int, box: Box, *, trust_solver: bool) -> Verdict:
         """The verdict on one cell."""
         try:
-            return self.checker.check_cell(cell, *box, self.read(certificate_path(cell)), self.read(self.members[cell]))
+            files = self.read(certificate_path(cell)), self.read(self.members[cell])
+            return self.checker.check_cell(cell, *box, *files, trust_solver=trust_solver)
         except Refusal as refusal:
             return refusal.verdict
 

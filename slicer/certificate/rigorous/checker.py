@@ -19,6 +19,7 @@ from slicer.certificate.rigorous.proof import Box, walk
 from slicer.certificate.verdict import Accepted, Rejected, Verdict
 
 PRODUCER_MARGIN = 2.0**-10
+UNTRUSTED = "expected proofs only: a solver's word counts only where solvers are trusted"
 _KEYS = ("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
 _NODES, _NUMBERS = 256, 1 << 24  # verified together: nodes, but fewer than so many numbers in an array over all units
 
@@ -67,7 +68,15 @@ class Checker:
         return rebuild(self.parent, removed)
 
     def check_cell(
-        self, cell: int, lower: ArrayLike, upper: ArrayLike, certificate: bytes, member: bytes, *, margin: float = 0.0
+        self,
+        cell: int,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        certificate: bytes,
+        member: bytes,
+        *,
+        margin: float = 0.0,
+        trust_solver: bool = False,
     ) -> Verdict:
         """The verdict on one cell: steps 1 to 4 of CERTIFICATE.md §6.
 
@@ -80,16 +89,19 @@ class Checker:
         margin:
             How much room closings must leave, as a share of N (CERTIFICATE.md §5): 0 for an audit,
             `PRODUCER_MARGIN` for a producer's gate.
+        trust_solver:
+            Whether units may be removed on a solver's word; the verdict counts them as ``attested``.
         """
         try:
             box = np.asarray(lower, np.float64), np.asarray(upper, np.float64)
-            return self._check(cell, box, certificate, member, margin)
+            return self._check(cell, box, certificate, member, (margin, trust_solver))
         except Refusal as refusal:
             return refusal.verdict
 
-    def _check(self, cell: int, box: Box, certificate: bytes, member: bytes, margin: float) -> Verdict:
+    def _check(self, cell: int, box: Box, certificate: bytes, member: bytes, how: tuple[float, bool]) -> Verdict:
+        margin, trust_solver = how
         where, digest = certificate_path(cell), hashlib.sha256(member).hexdigest()
-        fields = form.record(form.read(certificate, where), where, _KEYS)
+        fields = form.record(form.read(certificate, where), where, _KEYS, ("attested",))
         form.fixed(fields, where, format="netslicer-certificate/2", mode="bitwise", cell=cell)
         form.fixed(fields, where, parent=self.parent.digest, member=digest)
         corners = form.corners(fields["box"], f"{where}: box", self.parent.inputs)
@@ -100,8 +112,13 @@ class Checker:
             f"{where}: removed",
             "expected another member's file to follow from it",
         )
-        flat = [self.parent.offset[layer] + unit for layer, units in removed for unit in units]
-        nodes = walk(self.parent, fields["tree"], box, flat, f"{where}: tree")
+        flat, attested = self.parent.flat(removed), set[int]()
+        if "attested" in fields:
+            place = f"{where}: attested"
+            attested = set(self.parent.flat(self.parent.unit_lists(fields["attested"], place)))
+            expect(attested and attested.issubset(flat), place, "expected units of the removed ones, no empty list")
+            expect(trust_solver, place, UNTRUSTED)
+        nodes = walk(self.parent, fields["tree"], box, set(flat) - attested, f"{where}: tree")
         closings, worst, failures = 0, list[float](), list[Failure]()
         together = max(1, min(_NODES, _NUMBERS // sum(map(len, self.parent.units))))
         while batch := list(itertools.islice(nodes, together)):
@@ -111,7 +128,7 @@ class Checker:
             worst.append(run.worst())
         if failures:
             return _rejected(where, sorted(failure[:3] for failure in failures), min(failures)[3])
-        return Accepted(len(fields["tree"]), closings, len(flat), -max(worst) if worst else None)
+        return Accepted(len(fields["tree"]), closings, len(flat), -max(worst) if worst else None, len(attested))
 
 
 def certificate_path(cell: int) -> str:

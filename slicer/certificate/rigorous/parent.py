@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -136,6 +136,10 @@ class Parent:
             last = layer
         rows: list[tuple[int, list[int]]] = value  # type: ignore[assignment] # checked above
         return rows
+
+    def flat(self, rows: Iterable[tuple[int, list[int]]]) -> list[int]:
+        """Numbers of the units of such rows in vectors over all relu units."""
+        return [self.offset[layer] + unit for layer, units in rows for unit in units]
 
     def _layer(self, value: object, position: int, where: str) -> Layer:
         """One layer from its JSON object; the layers before it are known."""
