@@ -23,6 +23,7 @@ from slicer.family.interruption import Interrupted
 from slicer.inspect import inspect_path
 from slicer.progress import progress_on_stderr
 from slicer.report import collect, report_html, report_json
+from slicer.search.advisers import SOLVERS
 from slicer.summary import summarize, summary_lines
 
 EXIT_CODES = (
@@ -109,6 +110,7 @@ def _add_compress(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     verb.add_argument(
         "--time-limit", type=float, metavar="SECONDS", help="finish then, with what is proved; recorded in the bundle"
     )
+    _add_adviser_options(verb)
     verb.add_argument("--jobs", type=int, default=-1, help="worker processes (default: one per core)")
     verb.add_argument(
         "--backend", choices=BACKENDS, default="loky", help="processes of this machine (loky, default) or of a cluster"
@@ -123,6 +125,22 @@ def _add_compress(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     _add_output_options(verb)
     verb.set_defaults(run=_compress)
+
+
+def _add_adviser_options(verb: argparse.ArgumentParser) -> None:
+    """Options of solvers."""
+    verb.add_argument(
+        "--adviser", choices=SOLVERS, help="solver to ask about what search leaves open; its answers direct the search"
+    )
+    verb.add_argument(
+        "--adviser-seconds", type=float, default=2.0, metavar="SECONDS", help="for each question (default 2)"
+    )
+    verb.add_argument(
+        "--trust",
+        choices=TRUST,
+        default=TRUST[0],
+        help="solver: also remove units on the adviser's word, without a proof; the bundle is attested, never accepted",
+    )
 
 
 def _add_audit(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -178,6 +196,9 @@ def _compress(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         backend=arguments.backend,
         address=arguments.address,
+        adviser=arguments.adviser,
+        adviser_seconds=arguments.adviser_seconds,
+        trust=arguments.trust,
     )
     out = arguments.out or Path("artifacts") / arguments.model.stem
     with progress_on_stderr("compress", quiet=arguments.quiet) as progress:

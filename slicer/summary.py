@@ -20,6 +20,7 @@ class Summary(TypedDict):
     cells: int
     members: int
     relu_units: int
+    attested: int  # removals on a solver's word, over all cells
     removed_mean: float  # ReLU units removed per cell, volume-weighted
     parent_mac: int
     mac_mean: float  # volume-weighted over cells
@@ -52,6 +53,7 @@ def summarize(family: Family, counts: Sequence[CellCounts]) -> Summary:
         cells=len(family.cells),
         members=len(family.members),
         relu_units=parent.relu_units,
+        attested=sum(count.attested for count in counts),
         removed_mean=float(removed @ weights),
         parent_mac=parent.mac,
         mac_mean=float(mac @ weights),
@@ -85,6 +87,8 @@ def summary_lines(summary: Summary) -> list[str]:
         f"({s['proved']:,} proved, {s['refuted']:,} refuted, {s['open']:,} open)",
         f"effort               {s['boxes']:>10,}   bounded boxes",
     ]
+    if s["attested"]:
+        lines.append(f"attested             {s['attested']:>10,}   removals on a solver's word: no audit accepts them")
     if s["truncated_cells"]:
         lines.append(f"time limit           {s['truncated_cells']:>10,}   cells were cut short; their open units stay")
     if s["refused_cells"]:

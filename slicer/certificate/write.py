@@ -12,6 +12,7 @@ from dispatcher.literal import hex_text
 from slicer.box import Box
 from slicer.search.tree import ProofTree, TreeNode
 
+NOTHING = np.zeros(0, np.int64)
 CERTIFICATE_FORMAT = "netslicer-certificate/2"
 
 
@@ -22,6 +23,8 @@ def certificate_bytes(
     removed: NDArray[np.int64],
     tree: ProofTree,
     offsets: dict[int, int],
+    *,
+    attested: NDArray[np.int64] = NOTHING,
 ) -> bytes:
     """Canonical bytes of a certificate.
 
@@ -31,12 +34,14 @@ def certificate_bytes(
         Of the parent and of the member.
     removed:
         Flat numbers of the removed ReLU units, ascending.
+    attested:
+        Those of them that rest on a solver's word.
     tree:
         The trimmed proof tree, in preorder.
     offsets:
         First flat number of each ReLU layer, by position.
     """
-    record = {
+    record: dict[str, object] = {
         "format": CERTIFICATE_FORMAT,
         "mode": "bitwise",
         "cell": cell,
@@ -46,6 +51,8 @@ def certificate_bytes(
         "removed": unit_lists(removed, offsets),
         "tree": [_node(node, offsets) for node in tree.nodes],
     }
+    if len(attested):
+        record["attested"] = unit_lists(attested, offsets)
     return canonical_json(record)
 
 

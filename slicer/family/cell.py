@@ -6,8 +6,9 @@ not accept is never returned: the cell then keeps its units.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+import time
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,21 +16,26 @@ from numpy.typing import NDArray
 
 from dispatcher.encode import digest
 from dispatcher.files import member_bytes, read_network
+from dispatcher.literal import bits_text
 from slicer.bounds.linear import Prepared
 from slicer.bounds.reference import MARGIN
 from slicer.box import Box
 from slicer.certificate.rigorous import Checker
 from slicer.certificate.verdict import Accepted, Rejected, Verdict
-from slicer.certificate.write import certificate_bytes, unit_lists
+from slicer.certificate.write import NOTHING, certificate_bytes, unit_lists
 from slicer.network import Network
 from slicer.reduce.member import build_member
+from slicer.search.advisers import Advising
 from slicer.search.cell import CellSearch, search_cell
 from slicer.search.tree import ProofTree, TreeNode
 from slicer.search.verdict import TIME, Open, Proved, Refuted
+from slicer.search.verdict import Verdict as CandidateVerdict
+
+Units = NDArray[np.int64]
 
 # How often a cell's proof is offered to the checker, each time without the closings it refused with all facts.
 ATTEMPTS = 3
-_LEAF = ProofTree([TreeNode(np.zeros(0, np.int64), np.zeros(0, np.int64))])
+_LEAF = ProofTree([TreeNode(NOTHING, NOTHING)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,8 @@ class CellCounts:
     ----------
     candidates:
         Units whose phase never changed over the falsifier's points: the sum of the next four.
-    removed:
-        ReLU units removed by the accepted certificate.
+    removed, attested:
+        ReLU units removed by the accepted certificate, and how many of them on a solver's word.
     boxes:
         Work units spent.
     nodes:
@@ -50,6 +56,9 @@ class CellCounts:
         Whether the time limit stopped the search.
     gate:
         ``accepted``, or what the checker refused although all facts were given (those closings were given up).
+    witnesses:
+        For every refuted candidate (ReLU layer, unit, phase hoped for, float32 bits of an input as hex digits): there
+        eval32 finds the unit's pre-activation above zero if the phase is −1, below zero if it is +1.
     """
 
     cell: int
@@ -63,6 +72,8 @@ class CellCounts:
     nodes: int
     truncated: bool
     gate: str
+    attested: int = 0
+    witnesses: tuple[tuple[int, int, int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,14 @@ class CellResult:
     counts: CellCounts
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Gone:
+    """Flat numbers of the units to remove: those that a tree proves inactive, and those on a solver's word."""
+
+    proved: Units
+    attested: Units
+
+
 class CellWorker:
     """A network prepared for working on its cells."""
 
@@ -83,62 +102,91 @@ class CellWorker:
         self.prepared = Prepared(self.network)
         self.checker = Checker(parent)
 
-    def run(self, cell: int, box: Box, effort: int, seed: int, stopped: Callable[[], bool]) -> CellResult:
-        """Search the cell, and return what the checker accepts."""
-        if stopped():
-            return self._accepted(cell, box, None)
-        return self._accepted(
-            cell, box, search_cell(self.prepared, box, effort, np.random.default_rng([seed, cell]), stopped)
-        )
+    def run(
+        self,
+        cell: int,
+        box: Box,
+        effort: int,
+        seed: int,
+        end: float = math.inf,
+        advising: Advising | None = None,
+    ) -> CellResult:
+        """Search the cell until a clock time (`time.time`), and return what the checker accepts."""
 
-    def _accepted(self, cell: int, box: Box, search: CellSearch | None) -> CellResult:
+        def stopped() -> bool:
+            return time.time() > end
+
+        if stopped():
+            return self._accepted(cell, box, None, NOTHING)
+        adviser = advising.adviser(end) if advising else None
+        rng = np.random.default_rng([seed, cell])
+        search = search_cell(self.prepared, box, effort, rng, stopped, adviser=adviser)
+        return self._accepted(cell, box, search, search.hinted if advising and advising.trusted else NOTHING)
+
+    def _accepted(self, cell: int, box: Box, search: CellSearch | None, attested: Units) -> CellResult:
         """The leanest proof that the checker accepts; at last the one without any removal."""
         given_up, whole = "accepted", search.tree if search else _LEAF
         for _ in range(ATTEMPTS if search else 0):
-            removed = np.flatnonzero(whole.closed_everywhere(self.prepared.relu_units))
-            whole = whole.trim(removed)
-            result, refusal = self._offer(cell, box, removed, whole)
-            if isinstance(refusal, Accepted):
-                return CellResult(*result[:2], _counts(cell, search, removed, result[2], given_up))
-            given_up, whole = str(refusal), whole.without(self._flat(refusal))
-        nothing = np.zeros(0, np.int64)
-        certificate, member, verdict = self._checked(cell, box, nothing, _LEAF)
+            gone = _Gone(np.flatnonzero(whole.closed_everywhere(self.prepared.relu_units)), attested)
+            whole = whole.trim(gone.proved)
+            result, verdict = self._offer(cell, box, gone, whole)
+            if isinstance(verdict, Accepted):
+                return CellResult(*result[:2], self._counts(cell, search, result[2], verdict, given_up))
+            given_up, whole = str(verdict), whole.without(self._flat(verdict))
+        certificate, member, verdict = self._checked(cell, box, _Gone(NOTHING, NOTHING), _LEAF)
         assert isinstance(verdict, Accepted), verdict  # a certificate without claims is always acceptable
-        return CellResult(certificate, member, _counts(cell, search, nothing, _LEAF, given_up))
+        return CellResult(certificate, member, self._counts(cell, search, _LEAF, verdict, given_up))
 
     def _offer(
-        self, cell: int, box: Box, removed: NDArray[np.int64], whole: ProofTree
+        self, cell: int, box: Box, gone: _Gone, whole: ProofTree
     ) -> tuple[tuple[bytes, bytes, ProofTree], Verdict]:
         """Offer a proof with no facts, with those for refused closings, with all; the last offer and its verdict."""
-        tree = whole.lean(removed)
-        certificate, member, verdict = self._checked(cell, box, removed, tree)
+        tree = whole.lean(gone.proved)
+        certificate, member, verdict = self._checked(cell, box, gone, tree)
         if isinstance(verdict, Rejected):
-            tree = whole.lean(removed, self._flat(verdict))
-            certificate, member, verdict = self._checked(cell, box, removed, tree)
+            tree = whole.lean(gone.proved, self._flat(verdict))
+            certificate, member, verdict = self._checked(cell, box, gone, tree)
         if isinstance(verdict, Rejected):
             tree = whole
-            certificate, member, verdict = self._checked(cell, box, removed, tree)
+            certificate, member, verdict = self._checked(cell, box, gone, tree)
         return (certificate, member, tree), verdict
 
     def _flat(self, refusal: Rejected) -> list[tuple[int, int]]:
         """The refused closings as (node, flat unit)."""
         return [(node, self.prepared.offsets[layer] + unit) for node, layer, unit in refusal.unproved]
 
-    def _checked(
-        self, cell: int, box: Box, removed: NDArray[np.int64], tree: ProofTree
-    ) -> tuple[bytes, bytes, Verdict]:
+    def _checked(self, cell: int, box: Box, gone: _Gone, tree: ProofTree) -> tuple[bytes, bytes, Verdict]:
         """Certificate and member for a set of removals, with the checker's verdict."""
-        offsets = self.prepared.offsets
+        offsets, removed = self.prepared.offsets, np.union1d(gone.proved, gone.attested)
         by_layer = {layer: set(units) for layer, units in unit_lists(removed, offsets)}
         member = member_bytes(build_member(self.network, by_layer), self.parent_digest)
-        certificate = certificate_bytes(cell, box, (self.parent_digest, digest(member)), removed, tree, offsets)
-        verdict = self.checker.check_cell(cell, box.lower, box.upper, certificate, member, margin=MARGIN)
+        names = self.parent_digest, digest(member)
+        certificate = certificate_bytes(cell, box, names, removed, tree, offsets, attested=gone.attested)
+        trusted = len(gone.attested) > 0  # whoever gave them trusts the solver
+        corners = box.lower, box.upper
+        verdict = self.checker.check_cell(cell, *corners, certificate, member, margin=MARGIN, trust_solver=trusted)
         return certificate, member, verdict
 
+    def _counts(
+        self, cell: int, search: CellSearch | None, tree: ProofTree, verdict: Accepted, gate: str
+    ) -> CellCounts:
+        """Counts of a finished cell."""
+        verdicts = search.verdicts if search else {}
+        refuted = {unit: found for unit, found in sorted(verdicts.items()) if isinstance(found, Refuted)}
+        places = [(layer, unit) for layer, units in unit_lists(refuted, self.prepared.offsets) for unit in units]
+        found = [(int(search.phases[unit]), bits_text(one.witness)) for unit, one in refuted.items()] if search else []
+        return replace(
+            _search_counts(cell, search, list(verdicts.values())),
+            removed=verdict.removed,
+            attested=verdict.attested,
+            nodes=len(tree.nodes),
+            gate=gate,
+            witnesses=tuple((*place, *witness) for place, witness in zip(places, found, strict=True)),
+        )
 
-def _counts(cell: int, search: CellSearch | None, removed: NDArray[np.int64], tree: ProofTree, gate: str) -> CellCounts:
-    """Counts of a finished cell."""
-    verdicts = list(search.verdicts.values()) if search else []
+
+def _search_counts(cell: int, search: CellSearch | None, verdicts: list[CandidateVerdict]) -> CellCounts:
+    """What the search alone says."""
     proved = [verdict.phase for verdict in verdicts if isinstance(verdict, Proved)]
     return CellCounts(
         cell=cell,
@@ -147,11 +195,11 @@ def _counts(cell: int, search: CellSearch | None, removed: NDArray[np.int64], tr
         proved_active=proved.count(1),
         refuted=sum(isinstance(verdict, Refuted) for verdict in verdicts),
         open=sum(isinstance(verdict, Open) for verdict in verdicts),
-        removed=len(removed),
+        removed=0,
         boxes=search.boxes if search else 0,
-        nodes=len(tree.nodes),
+        nodes=1,
         truncated=search is None or Open(TIME) in verdicts,
-        gate=gate,
+        gate="",
     )
 
 

@@ -23,12 +23,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import dispatcher
 import slicer
@@ -60,16 +60,24 @@ def tool_digest() -> str:
 
 
 class CellStore:
-    """The finished cells of one parent, effort and seed; ``reused`` counts those that were found."""
+    """The finished cells of one parent searched in one way; ``reused`` counts those that were found.
 
-    def __init__(self, folder: Path, parent: str, effort: int, seed: int) -> None:
+    Parameters
+    ----------
+    parent:
+        The digest of the parent network.
+    search:
+        All options on which a cell's result depends.
+    """
+
+    def __init__(self, folder: Path, parent: str, search: Mapping[str, object]) -> None:
         self._cells, self._new = folder / "cells", folder / "new"
         self.reused = 0
         with writing(folder):
             self._cells.mkdir(exist_ok=True)
             self._new.mkdir(exist_ok=True)
-        self._common = {"format": "netslicer-cell/1", "mode": "bitwise", "parent": parent, "effort": effort}
-        self._common |= {"seed": seed, "tool": tool_digest()}
+        self._common: dict[str, object] = {"format": "netslicer-cell/1", "mode": "bitwise", "parent": parent}
+        self._common |= {"search": dict(search), "tool": tool_digest()}
 
     def read(self, cell: int, box: Box) -> CellResult | None:
         """What an earlier run found; None if it is missing or damaged."""
@@ -121,7 +129,12 @@ def _parse(content: bytes, key: str) -> CellResult:
     if head["key"] != key:
         raise ValueError("another cell's file")
     middle = start + head["certificate"]
-    return CellResult(rest[start:middle], rest[middle:], CellCounts(**head["counts"]))
+    return CellResult(rest[start:middle], rest[middle:], _counts(head["counts"]))
+
+
+def _counts(record: dict[str, Any]) -> CellCounts:
+    """Counts from their JSON object, in which tuples are lists."""
+    return CellCounts(**record | {"witnesses": tuple(map(tuple, record["witnesses"]))})
 
 
 @contextmanager

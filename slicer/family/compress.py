@@ -28,6 +28,7 @@ from slicer.network import Network
 from slicer.partition import Partition, halve, leaves, routing_tree
 from slicer.readers import read_domain, read_network_bytes
 from slicer.readers.files import read_bytes
+from slicer.search.advisers import SOLVERS, Advising
 
 SEARCH_FORMAT = "netslicer-search/1"
 SEARCH_FILE = "search.json"
@@ -54,6 +55,12 @@ class Options:
         truncation); None for none.
     jobs:
         Worker processes; −1 for one per core. Dask always uses all of its workers.
+    adviser, adviser_seconds:
+        Solver (``marabou`` or ``milp``) to ask about every candidate that search leaves open, None for none, and for
+        how long on the clock. What it finds out depends on the machine, so the bundle then does too.
+    trust:
+        ``solver`` to remove units also on the adviser's word, where search finds no proof. Such a bundle is attested,
+        never accepted (CERTIFICATE.md §6). Else ``certified``.
     backend, address:
         ``loky`` for processes of this machine; ``dask`` or ``ray`` for the workers of a running cluster, and where it
         is (see `slicer.family.cluster`).
@@ -66,6 +73,9 @@ class Options:
     jobs: int = -1
     backend: str = "loky"
     address: str | None = None
+    adviser: str | None = None
+    adviser_seconds: float = 2.0
+    trust: str = TRUST[0]
 
     def __post_init__(self) -> None:
         for name, lower in (("cells", 1), ("effort", 1), ("seed", 0)):
@@ -80,11 +90,32 @@ class Options:
         if (self.backend == "loky") != (self.address is None):
             expected = "no address" if self.backend == "loky" else "the address of a running cluster"
             raise UnusableInput(f"expected {expected} with --backend {self.backend}", where="--address")
+        self._check_adviser()
+
+    def _check_adviser(self) -> None:
+        """Refuse what fits no solver."""
+        if self.adviser is not None and self.adviser not in SOLVERS:
+            raise UnusableInput(f"expected {', '.join(SOLVERS)}, got {self.adviser[:40]!r}", where="--adviser")
+        if not 0 < self.adviser_seconds < float("inf"):
+            raise UnusableInput(f"expected seconds, got {self.adviser_seconds}", where="--adviser-seconds")
+        if self.trust not in TRUST:
+            raise UnusableInput(f"expected {', '.join(TRUST)}, got {self.trust[:40]!r}", where="--trust")
+        if self.trust == "solver" and self.adviser is None:
+            raise UnusableInput("expected an --adviser whose word to trust", where="--trust solver")
+
+    def advising(self) -> Advising | None:
+        """Whom to ask, and what the answer may do."""
+        return None if self.adviser is None else Advising(self.adviser, self.adviser_seconds, self.trust == "solver")
+
+    def search(self) -> dict[str, object]:
+        """Everything that a cell's result depends on, besides the cell."""
+        adviser = "none" if self.adviser is None else f"{self.adviser} {self.adviser_seconds:g} s"
+        return {"effort": self.effort, "seed": self.seed, "adviser": adviser, "trust": self.trust}
 
     def record(self) -> dict[str, object]:
         """What the manifest keeps."""
         limit = "none" if self.time_limit is None else f"{self.time_limit:g} s"
-        return {"cells": self.cells, "effort": self.effort, "seed": self.seed, "time-limit": limit}
+        return self.search() | {"cells": self.cells, "time-limit": limit}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -164,13 +195,14 @@ def compress(
         ExitStack() as last,
         working_folder(out, resume=resume) as folder,
     ):
-        store = CellStore(folder, job.network.digest, options.effort, options.seed)
+        store = CellStore(folder, job.network.digest, options.search())
         results = run_cells(
             job.network.content,
             leaves(job.partition),
             effort=options.effort,
             seed=options.seed,
             workers=workers,
+            advising=options.advising(),
             end=end,
             store=store,
             interruption=interruption,

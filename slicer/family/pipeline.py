@@ -21,6 +21,7 @@ from slicer.family.interruption import Interruption, interruptible
 from slicer.family.kept import Keeper
 from slicer.family.survive import Lost, survive
 from slicer.family.workers import Job, LokyWorkers, Raised, Workers
+from slicer.search.advisers import Advising
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ def run_cells(
     effort: int,
     seed: int,
     workers: Workers,
+    advising: Advising | None = None,
     end: float | None = None,
     store: CellStore | None = None,
     interruption: Interruption | None = None,
@@ -50,6 +52,8 @@ def run_cells(
         Work units (bounded boxes) per cell.
     workers:
         The processes that search.
+    advising:
+        Which solver to ask about what search leaves open; None for none.
     end:
         Clock time (`time.time`) at which the bundle should be complete; None for no limit. Cells that are not finished
         in time for that keep what is proved so far, or all of their units.
@@ -66,7 +70,7 @@ def run_cells(
             yield cell, result
     keeper, cells = Keeper(parent), tuple(left)
     limit = _Limit(end, keeper, left, len(boxes))
-    search = _Search(parent, effort, seed)
+    search = _Search(parent, effort, seed, advising)
     job = Job(
         search,
         lambda place: (cells[place], boxes[cells[place]], limit.search_end),
@@ -128,11 +132,12 @@ class _Search:
     parent: bytes
     effort: int
     seed: int
+    advising: Advising | None
 
     def __call__(self, cell: int, box: Box, end: float | None) -> CellResult:
         """One cell. Half of the time left is for the search, the other half for the checker and its second thoughts."""
         half = float("inf") if end is None else (time.time() + end) / 2
-        return cell_worker(self.parent).run(cell, box, self.effort, self.seed, lambda: time.time() > half)
+        return cell_worker(self.parent).run(cell, box, self.effort, self.seed, half, self.advising)
 
 
 def spread(task: Callable[..., T], arguments: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:

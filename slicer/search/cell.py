@@ -32,12 +32,18 @@ class CellSearch:
         One per candidate: a unit whose phase never changed over the falsifier's points.
     boxes:
         Work units spent.
+    phases:
+        Phase hoped for at first, by ReLU unit ``[n_relu]``: −1, +1, or 0 for no candidate.
+    hinted:
+        Flat numbers of open candidates that the adviser, if there is one, calls inactive: a solver's word, no proof.
     """
 
     tree: ProofTree
     inactive: NDArray[np.int64]
     verdicts: dict[int, Verdict]
     boxes: int
+    phases: NDArray[np.int8]
+    hinted: NDArray[np.int64]
 
 
 def search_cell(
@@ -59,11 +65,14 @@ def search_cell(
     search.climb(box, rng)
     candidates = search.target.copy()
     search.run(effort, stopped)
+    hinted = np.zeros(prepared.relu_units, bool)
     if adviser is not None:
-        advise(search, box, adviser, effort, stopped)
+        hinted = advise(search, box, adviser, effort, stopped)
     inactive = np.flatnonzero(search.tree.closed_everywhere(prepared.relu_units))
     verdicts = _verdicts(prepared, search, candidates, TIME if stopped() else EFFORT)
-    return CellSearch(search.tree, inactive, verdicts, search.boxes)
+    hinted &= search.open_candidates() & (search.target < 0)
+    word = np.setdiff1d(np.flatnonzero(hinted), inactive)
+    return CellSearch(search.tree, inactive, verdicts, search.boxes, candidates, word)
 
 
 def _verdicts(prepared: Prepared, search: Search, candidates: NDArray[np.int8], reason: str) -> dict[int, Verdict]:

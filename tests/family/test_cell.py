@@ -32,7 +32,7 @@ def _removed(certificate: bytes) -> list:
 
 
 def test_honest_search_removes_units_with_an_accepted_certificate(worker):
-    result = worker.run(0, BOX, 200, 0, lambda: False)
+    result = worker.run(0, BOX, 200, 0)
     assert result.counts.removed > 0
     assert result.counts.gate == "accepted"
     assert sum(len(units) for _, units in _removed(result.certificate)) == result.counts.removed
@@ -46,13 +46,20 @@ def test_honest_search_removes_units_with_an_accepted_certificate(worker):
 def test_a_lying_search_removes_nothing(worker, monkeypatch):
     everything = np.arange(worker.prepared.relu_units)
 
-    def lie(*_arguments):
+    def lie(*_arguments, **_options):
         tree = ProofTree()
         tree.add(everything, np.zeros(0, np.int64))
-        return CellSearch(tree, everything, {int(unit): Proved(-1) for unit in everything}, 1)
+        return CellSearch(
+            tree,
+            everything,
+            {int(unit): Proved(-1) for unit in everything},
+            1,
+            -np.ones_like(everything),
+            everything[:0],
+        )
 
     monkeypatch.setattr(cell_module, "search_cell", lie)
-    result = worker.run(0, BOX, 200, 0, lambda: False)
+    result = worker.run(0, BOX, 200, 0)
     assert result.counts.removed < worker.prepared.relu_units
     assert "expected a proved sign" in result.counts.gate
     verdict = worker.checker.check_cell(0, BOX.lower, BOX.upper, result.certificate, result.member)
@@ -67,21 +74,21 @@ def _assert_same_bits(worker: CellWorker, member, points: np.ndarray) -> None:
 
 
 def test_a_search_that_crosses_the_phases_removes_nothing_wrong(worker, monkeypatch):
-    def swapped(*arguments):
-        found = search_cell(*arguments)
+    def swapped(*arguments, **options):
+        found = search_cell(*arguments, **options)
         for node in found.tree.nodes:
             node.inactive, node.active = node.active, node.inactive
         return found
 
     monkeypatch.setattr(cell_module, "search_cell", swapped)
-    result = worker.run(0, BOX, 50, 0, lambda: False)
+    result = worker.run(0, BOX, 50, 0)
     member = read_member(result.member, worker.network.layers, worker.network.digest, "member")
     _assert_same_bits(worker, member, BOX.sample(2000, np.random.default_rng(0)))
     assert result.counts.gate != "accepted"
 
 
 def test_a_stopped_cell_keeps_everything_and_says_so(worker):
-    result = worker.run(3, BOX, 200, 0, lambda: True)
+    result = worker.run(3, BOX, 200, 0, end=0.0)
     assert result.counts.truncated
     assert result.counts.removed == 0
     member = read_member(result.member, worker.network.layers, worker.network.digest, "member")

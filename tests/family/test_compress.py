@@ -63,7 +63,8 @@ def test_any_number_of_jobs_gives_the_same_digest(bundle, model, tmp_path):
 
 def test_the_seed_and_the_effort_are_recorded(bundle):
     manifest = json.loads((bundle.path / "manifest.json").read_bytes())
-    assert manifest["options"] == {"cells": 5, "effort": 60, "seed": 0, "time-limit": "none"}
+    options = {"adviser": "none", "cells": 5, "effort": 60, "seed": 0, "time-limit": "none", "trust": "certified"}
+    assert manifest["options"] == options
     assert manifest["truncated"] is False
     assert manifest["source"] == "parent.onnx"
 

@@ -109,6 +109,6 @@ def test_what_is_kept_is_what_a_search_without_time_leaves(kind, network):
     parent = (network if kind == "chain" else mixed(np.random.default_rng(3))).content
     box = Box(np.full(3, 0.25, np.float32), np.full(3, 0.5, np.float32))
     keeper, worker = Keeper(parent), CellWorker(parent)
-    assert keeper.result(5, box) == worker.run(5, box, 10, 0, lambda: True)
+    assert keeper.result(5, box) == worker.run(5, box, 10, 0, end=0.0)
     kept = keeper.result(5, box, "of this test")
     assert (kept.counts.gate, kept.counts.truncated) == ("given up: of this test", False)

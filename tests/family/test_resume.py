@@ -227,7 +227,7 @@ BOX = Box(np.zeros(2, np.float32), np.ones(2, np.float32))
 
 def test_a_store_returns_what_it_was_given(tmp_path):
     result = CellResult(b'{"a\nb"}\n', b"\x00\xff\n", COUNTS)
-    store = CellStore(tmp_path, "0" * 64, 100, 0)
+    store = CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0})
     assert store.read(7, BOX) is None
     store.write(7, BOX, result)
     assert store.read(7, BOX) == result
@@ -235,7 +235,7 @@ def test_a_store_returns_what_it_was_given(tmp_path):
 
 
 def test_no_change_of_a_byte_goes_unnoticed(tmp_path):
-    store = CellStore(tmp_path, "0" * 64, 100, 0)
+    store = CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0})
     store.write(7, BOX, CellResult(b"certificate", b"member", COUNTS))
     (entry,) = (tmp_path / "cells").iterdir()
     content = entry.read_bytes()
@@ -253,14 +253,14 @@ def test_no_change_of_a_byte_goes_unnoticed(tmp_path):
 def test_a_cell_s_name_is_everything_that_its_result_depends_on(tmp_path, monkeypatch):
     def stores():
         other = Box(BOX.lower, np.nextafter(BOX.upper, np.float32(2)))
-        yield CellStore(tmp_path, "0" * 64, 100, 0), 7, BOX
-        yield CellStore(tmp_path, "1" * 64, 100, 0), 7, BOX
-        yield CellStore(tmp_path, "0" * 64, 101, 0), 7, BOX
-        yield CellStore(tmp_path, "0" * 64, 100, 1), 7, BOX
-        yield CellStore(tmp_path, "0" * 64, 100, 0), 8, BOX
-        yield CellStore(tmp_path, "0" * 64, 100, 0), 7, other
+        yield CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0}), 7, BOX
+        yield CellStore(tmp_path, "1" * 64, {"effort": 100, "seed": 0}), 7, BOX
+        yield CellStore(tmp_path, "0" * 64, {"effort": 101, "seed": 0}), 7, BOX
+        yield CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 1}), 7, BOX
+        yield CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0}), 8, BOX
+        yield CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0}), 7, other
         monkeypatch.setattr(checkpoint, "tool_digest", lambda: "another version")
-        yield CellStore(tmp_path, "0" * 64, 100, 0), 7, BOX
+        yield CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0}), 7, BOX
 
     for count, (store, cell, box) in enumerate(stores()):
         assert store.read(cell, box) is None

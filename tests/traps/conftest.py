@@ -23,6 +23,6 @@ def without_workers(monkeypatch) -> None:
     ) -> Iterator[tuple[int, CellResult]]:
         worker = CellWorker(parent)
         for cell, box in enumerate(boxes):
-            yield cell, worker.run(cell, box, effort, seed, lambda: False)
+            yield cell, worker.run(cell, box, effort, seed)
 
     monkeypatch.setattr(compress, "run_cells", run_cells)
