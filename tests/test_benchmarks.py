@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
 import pytest
 
 from dispatcher.host import host_compiler
-from tests.benchmarks import acasxu
+from tests.benchmarks import acasxu, halfspaces
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
 
@@ -45,3 +46,24 @@ def test_the_whole_way_benchmark(tmp_path, capsys):
     page = (tmp_path / "tiny.md").read_text()
     assert "outputs that differ; calls that failed | 0; 0 | 0; 0 |" in page
     assert str(tmp_path) not in page
+
+
+def test_a_halfspace_leaf_bounds_every_input_with_its_signs():
+    """Otherwise the figures that speak against such routing would be too good, or too bad."""
+    rng = np.random.default_rng(0)
+    sizes = [6, 8, 5, 2]
+    weights = tuple(rng.normal(size=(n, m)) for m, n in itertools.pairwise(sizes))
+    net = halfspaces.Net(weights, tuple(rng.normal(size=n) * 0.3 for n in sizes[1:]))
+    points = rng.random((20_000, 6))
+    first = points @ weights[0].T + net.biases[0]
+    unit = int(np.abs((first > 0).mean(axis=0) - 0.5).argmin())
+    for sign in (-1, 1):
+        chosen = np.where(first[:, unit] > 0, 1, -1) == sign
+        found = halfspaces.leaf(net, ((unit, sign),), chosen)
+        second = np.maximum(first[chosen], 0) @ weights[1].T + net.biases[1]
+        tolerance = 1e-6
+        assert (found.lower - tolerance <= first[chosen].min(axis=0)).all()
+        assert (found.upper + tolerance >= first[chosen].max(axis=0)).all()
+        assert (found.second + tolerance >= second.max(axis=0)).all()
+        decided = found.upper[unit] if sign < 0 else found.lower[unit]
+        assert decided == pytest.approx(0, abs=tolerance)
