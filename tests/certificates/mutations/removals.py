@@ -225,6 +225,32 @@ def proof_of_another(opened: Opened, rng: Random) -> None:
     first["tree"] = second["tree"]
 
 
+def attested(opened: Opened, rng: Random) -> None:
+    """A removed unit on a solver's word, though it is proved."""
+    own = certificate(opened, rng)
+    layer, unit = _removed(own, rng)
+    own["attested"] = [[layer, [unit]]]
+
+
+def added_attested(opened: Opened, rng: Random) -> None:
+    """A unit more, and the member that follows, on a solver's word."""
+    own = certificate(opened, rng)
+    layer, unit = _other_unit(opened, own, rng)
+    remove(own, layer, unit)
+    own["attested"] = [[layer, [unit]]]
+    opened.rebuild_members()
+
+
+def attested_without_removal(opened: Opened, rng: Random) -> None:
+    own = certificate(opened, rng)
+    layer, unit = _other_unit(opened, own, rng)
+    own["attested"] = [[layer, [unit]]]
+
+
+def attested_nothing(opened: Opened, rng: Random) -> None:
+    certificate(opened, rng)["attested"] = []
+
+
 _MEMBER, _FORM, _IDENTITY = ("member",), ("form",), ("identity",)
 KINDS = (
     Kind("a removal added", added, ("member", "open")),
@@ -244,6 +270,10 @@ KINDS = (
     Kind("an empty list of removed units", empty_list, _FORM),
     Kind("a removed unit closed on all paths but one", not_on_one_path, ("open", "unproved")),
     Kind("a removed unit closed active", active_instead, ("open", "unproved")),
+    Kind("a removal on a solver's word", attested, ("trust",)),
+    Kind("a removal added, with its member, on a solver's word", added_attested, ("trust",)),
+    Kind("a solver's word on a unit that is not removed", attested_without_removal, _FORM),
+    Kind("an empty list of solvers' words", attested_nothing, _FORM),
     Kind("box corner one ulp off", box_one_ulp, ("box", "form")),
     Kind("box corner moved", box_corner_moved, ("box",)),
     Kind("box of another cell", box_of_another, ("box",)),
