@@ -18,8 +18,9 @@ from dispatcher.errors import UnusableInput
 from slicer.auditor import Audit, audit, audited_exactly, parse_cells
 from slicer.certificate.verdict import UnusableBundleFile
 from slicer.demonstration import run_demo
-from slicer.family.compress import BACKENDS, DEFAULT_EFFORT, TRUST, Options, compress
+from slicer.family.compress import compress
 from slicer.family.interruption import Interrupted
+from slicer.family.options import BACKENDS, CUTS, DEFAULT_EFFORT, TRUST, Options
 from slicer.inspect import inspect_path
 from slicer.progress import progress_on_stderr
 from slicer.report import collect, report_html, report_json
@@ -104,6 +105,12 @@ def _add_compress(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--mode", choices=["bitwise"], default="bitwise", help="strength of equivalence (default bitwise)"
     )
     verb.add_argument("--cells", type=int, default=32, help="number of cells (default 32)")
+    verb.add_argument(
+        "--cuts", choices=CUTS, default="adaptive", help="cut where it pays (adaptive, default) or halve (uniform)"
+    )
+    verb.add_argument(
+        "--samples", metavar="FILE", help="inputs as they come in use, .csv or .npy: expect them instead of the volume"
+    )
     verb.add_argument(
         "--effort", type=int, default=DEFAULT_EFFORT, help=f"bounded boxes per cell (default {DEFAULT_EFFORT})"
     )
@@ -190,6 +197,8 @@ def _compress(arguments: argparse.Namespace) -> int:
     """Carry out ``slicer compress``."""
     options = Options(
         cells=arguments.cells,
+        cuts=arguments.cuts,
+        samples=arguments.samples,
         effort=arguments.effort,
         seed=arguments.seed,
         time_limit=arguments.time_limit,
@@ -205,7 +214,7 @@ def _compress(arguments: argparse.Namespace) -> int:
         bundle = compress(arguments.model, arguments.domain, out, options, progress, resume=arguments.resume)
     if arguments.resume and not arguments.quiet:
         print(f"slicer: {bundle.reused} of {len(bundle.counts)} cells were done before", file=sys.stderr)
-    summary = summarize(bundle.family, bundle.counts)
+    summary = summarize(bundle)
     record = {"bundle": str(bundle.path), "digest": bundle.digest, "truncated": bundle.truncated, **summary}
     lines = [*summary_lines(summary), f"bundle               {bundle.path} (sha256 {bundle.digest})"]
     _print(record, lines, arguments.json)

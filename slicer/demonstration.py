@@ -21,7 +21,8 @@ from dispatcher.plan import Family
 from dispatcher.vectors import border_points, corner_points, random_points
 from slicer.auditor import audit
 from slicer.family.checkpoint import partial_folder
-from slicer.family.compress import Bundle, Options, compress
+from slicer.family.compress import Bundle, compress
+from slicer.family.options import Options
 from slicer.progress import progress_on_stderr
 from slicer.summary import summarize, summary_lines
 
@@ -47,7 +48,7 @@ def run_demo(out: Path, cells: int, jobs: int, say: Say) -> bool:
         with _timed(f"compress  {MODEL} over {cells} cells", say), progress_on_stderr("compress") as progress:
             options = Options(cells=cells, effort=DEMO_EFFORT, jobs=jobs)
             bundle = compress(model, domain, out / "bundle", options, progress, resume=True)
-        for line in summary_lines(summarize(bundle.family, bundle.counts)):
+        for line in summary_lines(summarize(bundle)):
             say(f"    {line}")
     with _timed("audit     every certificate, by a checker that shares no code with the search", say):
         result = audit(bundle.path)

@@ -6,7 +6,6 @@ import heapq
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dispatcher import plan
 from dispatcher.errors import UnusableInput
@@ -33,6 +32,40 @@ class Split:
 Partition = Split | Leaf
 
 
+class Growth:
+    """A partition in the making: cells are cut one by one, and numbered in the order in which they come into being.
+
+    Attributes
+    ----------
+    boxes:
+        Of all cells, those that were cut since among them.
+    """
+
+    def __init__(self, domain: Box) -> None:
+        self.boxes = [domain]
+        self._cuts: dict[int, tuple[int, float]] = {}
+        self._children: dict[int, tuple[int, int]] = {}
+
+    def cut(self, cell: int, axis: int, threshold: float) -> tuple[int, int]:
+        """Cut a cell; returns the numbers of its low and its high part."""
+        assert cell not in self._cuts, cell
+        box, first = self.boxes[cell], len(self.boxes)
+        self._cuts[cell], self._children[cell] = (axis, threshold), (first, first + 1)
+        self.boxes += [box.below(axis, threshold), box.above(axis, threshold)]
+        return first, first + 1
+
+    def partition(self) -> Partition:
+        """The partition as it is now."""
+        parts: dict[int, Partition] = {}
+        for number in range(len(self.boxes) - 1, -1, -1):  # children have larger numbers than their parent
+            if number in self._cuts:
+                low, high = self._children[number]
+                parts[number] = Split(*self._cuts[number], parts.pop(low), parts.pop(high))
+            else:
+                parts[number] = Leaf(self.boxes[number])
+        return parts[0]
+
+
 def halve(domain: Box, cells: int) -> Partition:
     """Cut the domain into exactly ``cells`` cells by halving the largest one again and again.
 
@@ -46,58 +79,45 @@ def halve(domain: Box, cells: int) -> Partition:
     """
     if cells < 1:
         raise UnusableInput(f"expected at least one cell, got {cells}", where="--cells")
-    cuts: dict[int, tuple[int, float]] = {}  # cell by creation order -> its cut
-    children: dict[int, tuple[int, int]] = {}
-    boxes = [domain]
-    queue = [(0, 0)]  # (depth, creation order)
+    growth = Growth(domain)
+    queue = [(0, 0)]  # (depth, number): the largest cell first, then the oldest
     for _ in range(cells - 1):
-        depth, order = _next_splittable(queue, boxes)
-        axis = _widest(boxes[order], domain)
-        threshold = middle(float(boxes[order].lower[axis]), float(boxes[order].upper[axis]))
-        assert threshold is not None  # _next_splittable made sure of it
-        cuts[order], children[order] = (axis, threshold), (len(boxes), len(boxes) + 1)
-        boxes += [boxes[order].below(axis, threshold), boxes[order].above(axis, threshold)]
-        for child in children[order]:
+        while queue and widest_half(growth.boxes[queue[0][1]], domain) is None:
+            heapq.heappop(queue)
+        if not queue:
+            raise too_narrow()
+        depth, number = heapq.heappop(queue)
+        half = widest_half(growth.boxes[number], domain)
+        assert half is not None  # others were dropped
+        for child in growth.cut(number, *half):
             heapq.heappush(queue, (depth + 1, child))
-    return _assemble(boxes, cuts, children)
+    return growth.partition()
 
 
-def _next_splittable(queue: list[tuple[int, int]], boxes: list[Box]) -> tuple[int, int]:
-    """The largest cell (least depth, then oldest) that can be cut."""
-    while queue:
-        depth, order = heapq.heappop(queue)
-        if _splittable(boxes[order]).any():
-            return depth, order
-    raise UnusableInput(
+def too_narrow() -> UnusableInput:
+    """What to say if no cell can be cut any more."""
+    return UnusableInput(
         "expected a domain with enough float32 numbers to cut", where="--cells", fix="ask for fewer cells"
     )
 
 
-def _splittable(box: Box) -> NDArray[np.bool_]:
-    """Inputs with a float32 number strictly between their bounds ``[n]``."""
-    return np.nextafter(box.lower, box.upper) < box.upper
+def widest_half(box: Box, domain: Box) -> tuple[int, float] | None:
+    """Axis and threshold that halve the input with the largest width relative to the domain's, the first of equals.
 
-
-def _widest(box: Box, domain: Box) -> int:
-    """The input that can be cut with the largest width relative to the domain's, the first of equals."""
+    None if no input has a float32 number strictly between its bounds.
+    """
+    splittable = np.nextafter(box.lower, box.upper) < box.upper
+    if not splittable.any():
+        return None
     whole = domain.upper.astype(float) - domain.lower
     width = box.upper.astype(float) - box.lower
     # Thresholds are rounded to float32: compare shares to a relative 1e-3, so that halves count as equal.
-    shares = [w / d if cut else 0.0 for w, d, cut in zip(width, whole, _splittable(box), strict=True)]
+    shares = [w / d if cut else 0.0 for w, d, cut in zip(width, whole, splittable, strict=True)]
     best = max(shares)
-    return next(axis for axis, share in enumerate(shares) if share >= best * (1 - 1e-3) and share > 0)
-
-
-def _assemble(boxes: list[Box], cuts: dict[int, tuple[int, float]], children: dict[int, tuple[int, int]]) -> Partition:
-    """Nested partition from the flat record; children have larger numbers than their parent."""
-    parts: dict[int, Partition] = {}
-    for order in range(len(boxes) - 1, -1, -1):
-        if order in cuts:
-            low, high = children[order]
-            parts[order] = Split(*cuts[order], parts.pop(low), parts.pop(high))
-        else:
-            parts[order] = Leaf(boxes[order])
-    return parts[0]
+    axis = next(axis for axis, share in enumerate(shares) if share >= best * (1 - 1e-3) and share > 0)
+    threshold = middle(float(box.lower[axis]), float(box.upper[axis]))
+    assert threshold is not None  # the input is splittable
+    return axis, threshold
 
 
 def leaves(partition: Partition) -> list[Box]:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
 
 from dispatcher.cost import cost
-from dispatcher.plan import Family, member_layers
-from dispatcher.tree import cell_shares
-from slicer.family.cell import CellCounts
+from dispatcher.plan import member_layers
+from slicer.family.compress import Bundle
 from slicer.family.kept import GIVEN_UP
 
 
 class Summary(TypedDict):
-    """Figures of one bundle. MAC are multiply-accumulates of packed dense layers per inference."""
+    """Figures of one bundle. MAC are multiply-accumulates of packed dense layers per inference.
+
+    Means over cells are weighted by their shares of the user's samples, or of the domain's volume without any.
+    """
 
     cells: int
     members: int
     relu_units: int
     attested: int  # removals on a solver's word, over all cells
-    removed_mean: float  # ReLU units removed per cell, volume-weighted
+    weighted_by: str  # "volume" or "samples"
+    removed_mean: float  # ReLU units removed per cell
     parent_mac: int
-    mac_mean: float  # volume-weighted over cells
+    mac_mean: float
     mac_min: int
     mac_max: int
     parent_connections: int
@@ -39,11 +41,11 @@ class Summary(TypedDict):
     given_up: dict[str, str]  # by cell: why its search failed (the cell keeps all units)
 
 
-def summarize(family: Family, counts: Sequence[CellCounts]) -> Summary:
+def summarize(bundle: Bundle) -> Summary:
     """The summary of a bundle from its plan and its search counts."""
+    family, counts, weights = bundle.family, bundle.counts, bundle.measures
     parent = cost(family.parent)
     costs = [cost(member_layers(family.parent, member)) for member in family.members]
-    weights = cell_shares(family.tree, family.lower, family.upper)
     mac = np.array([costs[m].mac for m in family.cells])
     links = np.array([costs[m].connections for m in family.cells])
     removed = np.array([count.removed for count in counts])
@@ -54,6 +56,7 @@ def summarize(family: Family, counts: Sequence[CellCounts]) -> Summary:
         members=len(family.members),
         relu_units=parent.relu_units,
         attested=sum(count.attested for count in counts),
+        weighted_by=bundle.weighted_by,
         removed_mean=float(removed @ weights),
         parent_mac=parent.mac,
         mac_mean=float(mac @ weights),
@@ -80,7 +83,8 @@ def summary_lines(summary: Summary) -> list[str]:
     s = summary
     lines = [
         f"cells                {s['cells']:>10,}   ({s['members']:,} distinct members)",
-        f"ReLU units removed   {s['removed_mean']:>10.1f}   of {s['relu_units']} per cell, weighted by volume",
+        f"ReLU units removed   {s['removed_mean']:>10.1f}   of {s['relu_units']} per cell, "
+        f"weighted by {s['weighted_by']}",
         f"MAC per inference    {s['mac_mean']:>10,.0f}   of {s['parent_mac']:,} "
         f"({s['parent_mac'] / max(s['mac_mean'], 1e-9):.2f} x fewer; min {s['mac_min']:,}, max {s['mac_max']:,})",
         f"candidates decided   {100 * s['closure']:>9.1f}%   "

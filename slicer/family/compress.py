@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dispatcher.encode import canonical_json, digest
 from dispatcher.errors import UnusableInput
@@ -21,101 +24,21 @@ from slicer.family.bundle import Staging
 from slicer.family.cell import CellCounts, CellResult
 from slicer.family.checkpoint import CellStore, finished_cells, partial_folder, working_folder
 from slicer.family.cluster import dask_workers, ray_workers
-from slicer.family.interruption import Interrupted, interruptible
+from slicer.family.growth import grow
+from slicer.family.interruption import Interrupted, Interruption, interruptible
+from slicer.family.measure import Samples, cell_measures, read_samples
+from slicer.family.options import Options
 from slicer.family.pipeline import run_cells
 from slicer.family.workers import LokyWorkers, Workers
 from slicer.network import Network
 from slicer.partition import Partition, halve, leaves, routing_tree
 from slicer.readers import read_domain, read_network_bytes
 from slicer.readers.files import read_bytes
-from slicer.search.advisers import SOLVERS, Advising
 
 SEARCH_FORMAT = "netslicer-search/1"
 SEARCH_FILE = "search.json"
-DEFAULT_EFFORT = 1000
-BACKENDS = ("loky", "dask", "ray")
-TRUST = ("certified", "solver")
+CUTTING = 0.1  # of a time limit may go into choosing cuts
 ON_TIME = 0.97  # of a time limit; starting Python and ending the workers takes the rest
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to compress. The manifest records all but the last three, on which the result does not depend.
-
-    Attributes
-    ----------
-    cells:
-        Number of cells to cut the domain into.
-    effort:
-        Work units (bounded boxes) per cell.
-    seed:
-        Of the falsifier's random points.
-    time_limit:
-        Seconds after which the bundle should be complete, however little is proved then (a safety stop, recorded as a
-        truncation); None for none.
-    jobs:
-        Worker processes; −1 for one per core. Dask always uses all of its workers.
-    adviser, adviser_seconds:
-        Solver (``marabou`` or ``milp``) to ask about every candidate that search leaves open, None for none, and for
-        how long on the clock. What it finds out depends on the machine, so the bundle then does too.
-    trust:
-        ``solver`` to remove units also on the adviser's word, where search finds no proof. Such a bundle is attested,
-        never accepted (CERTIFICATE.md §6). Else ``certified``.
-    backend, address:
-        ``loky`` for processes of this machine; ``dask`` or ``ray`` for the workers of a running cluster, and where it
-        is (see `slicer.family.cluster`).
-    """
-
-    cells: int = 32
-    effort: int = DEFAULT_EFFORT
-    seed: int = 0
-    time_limit: float | None = None
-    jobs: int = -1
-    backend: str = "loky"
-    address: str | None = None
-    adviser: str | None = None
-    adviser_seconds: float = 2.0
-    trust: str = TRUST[0]
-
-    def __post_init__(self) -> None:
-        for name, lower in (("cells", 1), ("effort", 1), ("seed", 0)):
-            if getattr(self, name) < lower:
-                raise UnusableInput(f"expected at least {lower}, got {getattr(self, name)}", where=f"--{name}")
-        if self.time_limit is not None and not self.time_limit > 0:
-            raise UnusableInput(f"expected a positive number of seconds, got {self.time_limit}", where="--time-limit")
-        if self.jobs == 0:
-            raise UnusableInput("expected a number of processes, or -1 for all cores, got 0", where="--jobs")
-        if self.backend not in BACKENDS:
-            raise UnusableInput(f"expected {', '.join(BACKENDS)}, got {self.backend[:40]!r}", where="--backend")
-        if (self.backend == "loky") != (self.address is None):
-            expected = "no address" if self.backend == "loky" else "the address of a running cluster"
-            raise UnusableInput(f"expected {expected} with --backend {self.backend}", where="--address")
-        self._check_adviser()
-
-    def _check_adviser(self) -> None:
-        """Refuse what fits no solver."""
-        if self.adviser is not None and self.adviser not in SOLVERS:
-            raise UnusableInput(f"expected {', '.join(SOLVERS)}, got {self.adviser[:40]!r}", where="--adviser")
-        if not 0 < self.adviser_seconds < float("inf"):
-            raise UnusableInput(f"expected seconds, got {self.adviser_seconds}", where="--adviser-seconds")
-        if self.trust not in TRUST:
-            raise UnusableInput(f"expected {', '.join(TRUST)}, got {self.trust[:40]!r}", where="--trust")
-        if self.trust == "solver" and self.adviser is None:
-            raise UnusableInput("expected an --adviser whose word to trust", where="--trust solver")
-
-    def advising(self) -> Advising | None:
-        """Whom to ask, and what the answer may do."""
-        return None if self.adviser is None else Advising(self.adviser, self.adviser_seconds, self.trust == "solver")
-
-    def search(self) -> dict[str, object]:
-        """Everything that a cell's result depends on, besides the cell."""
-        adviser = "none" if self.adviser is None else f"{self.adviser} {self.adviser_seconds:g} s"
-        return {"effort": self.effort, "seed": self.seed, "adviser": adviser, "trust": self.trust}
-
-    def record(self) -> dict[str, object]:
-        """What the manifest keeps."""
-        limit = "none" if self.time_limit is None else f"{self.time_limit:g} s"
-        return self.search() | {"cells": self.cells, "time-limit": limit}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -130,8 +53,10 @@ class Bundle:
         The plan that was written.
     counts:
         What search did, per cell.
+    weighted_by, measures:
+        ``samples`` and each cell's share of them, or ``volume`` and its share of the domain's; ``[n_cells]``.
     truncated:
-        Whether the time limit cut the search short.
+        Whether the time limit cut the search, or the choice of cuts, short.
     reused:
         Number of cells that an earlier run had finished.
     """
@@ -140,6 +65,8 @@ class Bundle:
     digest: str
     family: Family
     counts: tuple[CellCounts, ...]
+    weighted_by: str
+    measures: NDArray[np.float64]
     truncated: bool
     reused: int
 
@@ -195,10 +122,11 @@ def compress(
         ExitStack() as last,
         working_folder(out, resume=resume) as folder,
     ):
+        partition, in_time = _partition(job, end, interruption)
         store = CellStore(folder, job.network.digest, options.search())
         results = run_cells(
             job.network.content,
-            leaves(job.partition),
+            leaves(partition),
             effort=options.effort,
             seed=options.seed,
             workers=workers,
@@ -207,7 +135,7 @@ def compress(
             store=store,
             interruption=interruption,
         )
-        bundle = _write(job, results, Staging(folder / "bundle", out), progress)
+        bundle = _write(job, (partition, in_time), results, Staging(folder / "bundle", out), progress)
         last.enter_context(interruption.held())  # the bundle is complete: no signal can make it undone
     return replace(bundle, reused=store.reused)
 
@@ -220,19 +148,24 @@ class _Job:
     content: bytes
     network: Network
     domain: Box
-    partition: Partition
+    samples: Samples | None
     options: Options
+    record: Mapping[str, object]
 
 
 def _read(model: Path, domain: Box | str | Path, options: Options) -> _Job:
-    """Read model and domain, and cut the domain."""
+    """Read model, domain and samples."""
     content = read_bytes(model)
     network = read_network_bytes(content, str(model))
     box = domain if isinstance(domain, Box) else read_domain(domain, network.n_in)
     if box.dimension != network.n_in:
         raise UnusableInput(f"expected a domain of {network.n_in} inputs, got {box.dimension}", where="domain")
     _exclude_overflow(network, box)
-    return _Job(f"parent{model.suffix.lower()}", content, network, box, halve(box, options.cells), options)
+    samples, name = None, "none"
+    if options.samples is not None:
+        samples, name = read_samples(Path(options.samples), box), digest(read_bytes(Path(options.samples)))
+    record = options.record() | {"samples": name}
+    return _Job(f"parent{model.suffix.lower()}", content, network, box, samples, options, record)
 
 
 def _exclude_overflow(network: Network, domain: Box) -> None:
@@ -254,6 +187,34 @@ def _workers(options: Options) -> AbstractContextManager[Workers]:
     return dask_workers(options.address) if options.backend == "dask" else ray_workers(options.address, options.jobs)
 
 
+def _partition(job: _Job, end: float | None, interruption: Interruption) -> tuple[Partition, bool]:
+    """The cells, and whether there was time enough to choose them."""
+    options = job.options
+    if options.cuts == "uniform":
+        return halve(job.domain, options.cells), True
+    now = time.time()
+    latest = float("inf") if end is None else now + CUTTING * (end - now)
+    in_time = True
+
+    def stopped() -> bool:
+        nonlocal in_time
+        in_time = in_time and time.time() < latest
+        return not in_time
+
+    workers = LokyWorkers(options.jobs)  # with clusters too: there is little to do, in many rounds
+    partition = grow(
+        job.network,
+        job.domain,
+        options.cells,
+        seed=options.seed,
+        samples=job.samples,
+        workers=workers,
+        stopped=stopped,
+        interruption=interruption,
+    )
+    return partition, in_time
+
+
 @contextmanager
 def _explained(out: Path) -> Iterator[None]:
     """Say, in an interruption, what is left of the run."""
@@ -268,9 +229,14 @@ def _explained(out: Path) -> Iterator[None]:
 
 
 def _write(
-    job: _Job, results: Generator[tuple[int, CellResult], None, None], stage: Staging, progress: Progress | None
+    job: _Job,
+    cells: tuple[Partition, bool],
+    results: Generator[tuple[int, CellResult], None, None],
+    stage: Staging,
+    progress: Progress | None,
 ) -> Bundle:
     """Write the bundle while the cells come in: certificates and members go to disk at once."""
+    partition, in_time = cells
     stage.add(job.source, job.content)
     members = [""] * job.options.cells
     counts: dict[int, CellCounts] = {}
@@ -282,18 +248,20 @@ def _write(
             stage.add(member_file(members[cell]), result.member)
             if progress:
                 progress(len(counts), len(members))
-    family = _family(job, members, stage)
+    family = _family(job, partition, members, stage)
     for path, file in family_files(family).items():
         stage.add(path, file)
-    cells = [asdict(counts[cell]) for cell in range(len(members))]
-    stage.add(SEARCH_FILE, canonical_json({"format": SEARCH_FORMAT, "cells": cells}))
+    ordered = tuple(counts[cell] for cell in range(len(members)))
+    search = {"format": SEARCH_FORMAT, "cells": [asdict(count) for count in ordered]}
+    stage.add(SEARCH_FILE, canonical_json(search))
     stage.add(CHECKER.name, CHECKER.read_bytes())
-    truncated = any(count.truncated for count in counts.values())
-    name = stage.finish(mode="bitwise", source=job.source, options=job.options.record(), truncated=truncated)
-    return Bundle(stage.destination, name, family, tuple(counts[cell] for cell in range(len(members))), truncated, 0)
+    truncated = not in_time or any(count.truncated for count in ordered)
+    name = stage.finish(mode="bitwise", source=job.source, options=job.record, truncated=truncated)
+    by = "volume" if job.samples is None else "samples"
+    return Bundle(stage.destination, name, family, ordered, by, cell_measures(family, job.samples), truncated, 0)
 
 
-def _family(job: _Job, members: Sequence[str], stage: Staging) -> Family:
+def _family(job: _Job, partition: Partition, members: Sequence[str], stage: Staging) -> Family:
     """The plan, from the members' digests: distinct members in the order of their first cell."""
     place = {name: index for index, name in enumerate(dict.fromkeys(members))}
     network = job.network
@@ -302,7 +270,7 @@ def _family(job: _Job, members: Sequence[str], stage: Staging) -> Family:
         parent=network.layers,
         lower=job.domain.lower,
         upper=job.domain.upper,
-        tree=routing_tree(job.partition),
+        tree=routing_tree(partition),
         members=tuple(
             read_member(stage.read(member_file(name)), network.layers, network.digest, member_file(name))
             for name in place

@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace, cells: int, directory: Path) -> dict[str, 
     emit_seconds = time.monotonic() - start
     certificates = [path.stat().st_size for path in (bundle.path / "certificates").iterdir()]
     removed = sum(count.removed for count in bundle.counts)
-    record: dict[str, object] = dict(summarize(bundle.family, bundle.counts))
+    record: dict[str, object] = dict(summarize(bundle))
     record |= {
         "digest": bundle.digest,
         "accepted": result.accepted,

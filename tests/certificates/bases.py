@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from dispatcher.layers import Input, Layers, Relu, dense
-from slicer.family.compress import Options, compress
+from slicer.family.compress import compress
+from slicer.family.options import Options
 from slicer.network import Network
 from slicer.readers import read_network_bytes
 from tests.certificates.graph_onnx import graph_bytes

@@ -12,7 +12,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from slicer.family.compress import Options, compress
+from slicer.family.compress import compress
+from slicer.family.options import Options
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "artifacts" / "reference" / "collision_avoidance"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from slicer.box import Box
-from slicer.family.compress import Options, compress
+from slicer.family.compress import compress
+from slicer.family.options import Options
 from tests.exact.drafts import Draft
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain

@@ -30,7 +30,7 @@ from tests.random_networks import chain
 
 BOX = Box(np.float32([-1, -1, -1]), np.float32([1, 1, 1]))
 EFFORT = 3  # boxes: leaves some candidates open
-ADVISED = {"cells": 2, "effort": EFFORT, "adviser": "milp", "adviser_seconds": 20.0, "jobs": 1}
+ADVISED = {"cells": 2, "cuts": "uniform", "effort": EFFORT, "adviser": "milp", "adviser_seconds": 20.0, "jobs": 1}
 SCHEMA = json.loads((Path(slicer.__file__).parent / "report" / "audit.schema.json").read_text())
 
 

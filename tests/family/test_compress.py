@@ -16,6 +16,7 @@ import dispatcher
 import slicer
 from dispatcher.errors import UnusableInput
 from dispatcher.interpret import eval32
+from dispatcher.plan import Leaf
 from dispatcher.vectors import border_points, corner_points, random_points
 from slicer.family import compress
 from slicer.family.kept import Keeper
@@ -63,8 +64,8 @@ def test_any_number_of_jobs_gives_the_same_digest(bundle, model, tmp_path):
 
 def test_the_seed_and_the_effort_are_recorded(bundle):
     manifest = json.loads((bundle.path / "manifest.json").read_bytes())
-    options = {"adviser": "none", "cells": 5, "effort": 60, "seed": 0, "time-limit": "none", "trust": "certified"}
-    assert manifest["options"] == options
+    expected = {"cells": 5, "cuts": "adaptive", "samples": "none", "effort": 60, "seed": 0, "time-limit": "none"}
+    assert manifest["options"] == expected | {"adviser": "none", "trust": "certified"}
     assert manifest["truncated"] is False
     assert manifest["source"] == "parent.onnx"
 
@@ -123,10 +124,26 @@ def test_memory_grows_by_the_tables_and_not_by_the_certificates(model, tmp_path,
         monkeypatch.setattr(compress, "_workers", lambda _options: nullcontext(_Bulky(parent, 50_000)))
         tracemalloc.start()
         try:
-            slicer.compress(model, "0:1", tmp_path / str(cells), slicer.Options(cells=cells))
+            slicer.compress(model, "0:1", tmp_path / str(cells), slicer.Options(cells=cells, cuts="uniform"))
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
 
     # Boxes, tree, counts and digests take about 4.5 kB a cell in this process.
     assert peak(200) - peak(20) < 180 * 15_000
+
+
+def test_a_time_limit_that_stops_the_choice_of_cuts_is_recorded(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(compress, "CUTTING", 0.0)
+    options = slicer.Options(cells=4, effort=20, time_limit=60, jobs=2)
+    result = slicer.compress(model, "0:1", tmp_path / "late", options)
+    assert result.truncated
+    assert not any(count.truncated for count in result.counts)
+    uniform = slicer.compress(model, "0:1", tmp_path / "halves", replace(options, cuts="uniform"))
+    assert {node for node in result.family.tree if isinstance(node, Leaf)} == set(map(Leaf, range(4)))
+    assert result.family.tree == uniform.family.tree
+
+
+def test_options_that_are_none_are_refused():
+    with pytest.raises(UnusableInput, match="--cuts: expected adaptive, uniform, got 'wild'"):
+        slicer.Options(cuts="wild")

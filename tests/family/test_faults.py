@@ -60,7 +60,7 @@ def test_a_poisoned_cell_keeps_its_units_and_is_named(model, healthy, fault, tmp
             assert count == other
             name = f"certificates/{cell:06d}.json"
             assert (bundle.path / name).read_bytes() == (healthy.path / name).read_bytes()
-    summary = summarize(bundle.family, bundle.counts)
+    summary = summarize(bundle)
     assert set(summary["given_up"]) == {str(cell) for cell in faults.POISONED}
     assert summary["refused_cells"] == summary["truncated_cells"] == 0
     named = [line for line in summary_lines(summary) if line.startswith("given up")]

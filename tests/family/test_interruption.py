@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from slicer.family.interruption import Interrupted, Interruption, interruptible
-from tests.family.runs import PATIENCE, all_end, children, start, until_cells
+from tests.family.runs import PATIENCE, all_end, children, start, until_cells, workers_of
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
 
@@ -40,7 +40,8 @@ def two_seconds() -> float:
     ("number", "whole_group"), [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGINT, True)]
 )
 def test_a_signal_ends_the_run(model, tmp_path, number, whole_group):
-    process = start(model, tmp_path / "bundle", "--cells", "500", "--effort", "3000", own_group=whole_group)
+    words = ("--cells", "500", "--effort", "3000", "--cuts", "uniform")
+    process = start(model, tmp_path / "bundle", *words, own_group=whole_group)
     until_cells(process, tmp_path / "bundle", 2)
     processes = children(process.pid)
     sent, allowed = time.monotonic(), two_seconds()
@@ -73,6 +74,24 @@ def test_before_the_first_cell_nothing_is_left(model, tmp_path):
     assert process.returncode == 143
     assert errors.decode().splitlines()[-1] == "slicer: interrupted; nothing was written"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_while_cuts_are_chosen_nothing_is_left(model, tmp_path):
+    process = start(model, tmp_path / "bundle", "--cells", "16384", "--effort", "1")
+    deadline = time.monotonic() + PATIENCE
+    while not workers_of(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.5)  # somewhere in the first thousand rounds
+    processes = children(process.pid)
+    sent, allowed = time.monotonic(), two_seconds()
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert time.monotonic() - sent < allowed
+    assert process.returncode == 143
+    assert errors.decode().splitlines()[-1] == "slicer: interrupted; nothing was written"
+    assert list(tmp_path.iterdir()) == []
+    assert all_end(processes, allowed)
 
 
 def test_a_signal_raises_at_once_or_when_it_is_no_longer_held():

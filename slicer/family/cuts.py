@@ -1,0 +1,179 @@
+"""The best cut of a cell: what each would gain in expected multiply-accumulates, estimated without a search.
+
+Invariant: the estimate is a pure function of network, cell, seed and shares, a handful of small matrix products and 17
+bounded boxes at most; it decides where to cut and nothing else.
+
+A unit is expected to stay in a box unless its linear bound is below zero, or comes below zero by a search as long as
+the default one. That is so, by experience, if the largest value seen at some points is below zero by `MARGIN` of the
+gap between bound and largest value. Every input is tried at `THRESHOLDS` by the points and by the gaps of the whole
+cell; the `FINALISTS` best are compared by the bounds of both their parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dispatcher.files import read_network
+from slicer.bounds.linear import Prepared
+from slicer.bounds.reference import Bounds, bound_boxes
+from slicer.box import Box
+from slicer.family.work import Work
+from slicer.network import Network
+from slicer.search.evaluate import evaluate, pre_activations
+
+Array = NDArray[np.float64]
+Cell = tuple[Box, Array | None]  # and the shares of its measure at its thresholds (see `Cutter.best`)
+
+POINTS = 512
+THRESHOLDS = 8  # equal parts of a side between which thresholds may lie
+FINALISTS = 8
+MARGIN = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Axis, float32 threshold, and expected multiply-accumulates of the whole cell less those of its parts."""
+
+    axis: int
+    threshold: float
+    gain: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Candidates:
+    """Cuts of one cell as parallel arrays.
+
+    Attributes
+    ----------
+    axis, threshold:
+        Where ``[k]``; thresholds are float32 numbers strictly inside the cell.
+    share:
+        Of the cell's measure that lies in the low part ``[k]``.
+    largest:
+        Largest pre-activations seen in the low and in the high part ``[k, 2, n_relu]``.
+    """
+
+    axis: NDArray[np.int64]
+    threshold: Array
+    share: Array
+    largest: Array
+
+    def select(self, chosen: NDArray[np.int64]) -> _Candidates:
+        """Some of them."""
+        return _Candidates(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
+
+class Cutter:
+    """A network prepared for choosing cuts; ``points`` are the same in all cells, in shares of their sides."""
+
+    def __init__(self, network: Network, seed: int) -> None:
+        self._prepared = Prepared(network)
+        self._work = Work(network)
+        self._points = np.random.default_rng(seed).random((POINTS, network.n_in))
+        parts = np.floor(THRESHOLDS * self._points).astype(np.int64)
+        self._order = np.argsort(parts, axis=0, kind="stable")
+        # Of each input: the first point of every part, in that order.
+        self._first = np.array([np.searchsorted(np.sort(part), np.arange(THRESHOLDS)) for part in parts.T])
+
+    def best(self, box: Box, shares: Array | None = None) -> Cut | None:
+        """The cut with the largest gain, the first of equals; None if none is a gain.
+
+        ``shares`` are those of the cell's measure at or below the inner `THRESHOLDS` of each input, ``[n_in, k]``; by
+        None it is the volume.
+        """
+        lower, upper = box.lower.astype(np.float64), box.upper.astype(np.float64)
+        values = self._values(lower, upper)
+        bounds = bound_boxes(self._prepared, lower[None], upper[None], np.zeros((1, values.shape[1]), np.int8))
+        largest, bound = values.max(axis=0), pre_activations(self._prepared, bounds.upper)[0]
+        whole = float(self._work.mac(_stay(largest, bound)))
+        candidates = self._candidates(box, values, shares)
+        if not len(candidates.axis):
+            return None
+        gap = np.maximum(bound - largest, 0)
+        gains = whole - self._expected(candidates, (candidates.largest > -MARGIN * gap) & (bound > 0))
+        candidates = candidates.select(np.argsort(-gains, kind="stable")[:FINALISTS])
+        gains = whole - self._expected(candidates, self._stay_in_parts(candidates, bounds))
+        best = int(gains.argmax())
+        if not gains[best] > 0:
+            return None
+        return Cut(int(candidates.axis[best]), float(candidates.threshold[best]), float(gains[best]))
+
+    def _values(self, lower: Array, upper: Array) -> Array:
+        """Pre-activations at the points ``[POINTS, n_relu]``."""
+        points = lower + self._points * (upper - lower)
+        return pre_activations(self._prepared, evaluate(self._prepared, points))
+
+    def _candidates(self, box: Box, values: Array, shares: Array | None) -> _Candidates:
+        """All cuts that have points and float32 numbers on both sides."""
+        grid = thresholds(box)  # [n_in, k]
+        inside = (grid > box.lower[:, None]) & (grid < box.upper[:, None])
+        inside &= (self._first[:, 1:] > 0) & (self._first[:, 1:] < POINTS)
+        axis, part = np.nonzero(inside)
+        width = box.upper.astype(np.float64) - box.lower
+        threshold = grid[axis, part]
+        share = (threshold - box.lower[axis]) / width[axis] if shares is None else shares[axis, part]
+        return _Candidates(axis, threshold, share, self._largest(values)[axis, part])
+
+    def _largest(self, values: Array) -> Array:
+        """Largest values below and above each threshold ``[n_in, k, 2, n_relu]`` (−∞ where there is no point)."""
+        result = np.empty((len(self._first), THRESHOLDS - 1, 2, values.shape[1]))
+        for axis, first in enumerate(self._first):
+            ordered = values[self._order[:, axis]]
+            parts = np.full((THRESHOLDS, values.shape[1]), -np.inf)
+            filled = np.flatnonzero(np.diff(first, append=POINTS))
+            parts[filled] = np.maximum.reduceat(ordered, first[filled], axis=0)
+            result[axis, :, 0] = np.maximum.accumulate(parts)[:-1]
+            result[axis, :, 1] = np.maximum.accumulate(parts[::-1])[::-1][1:]
+        return result
+
+    def _stay_in_parts(self, candidates: _Candidates, whole: Bounds) -> NDArray[np.bool_]:
+        """Which units stay in both parts, by the parts' own bounds ``[k, 2, n_relu]``; ``whole`` are the cell's."""
+        count = len(candidates.axis)
+        lowers, uppers = np.tile(whole.lower[0], (count, 2, 1)), np.tile(whole.upper[0], (count, 2, 1))
+        rows = np.arange(count)
+        uppers[rows, 0, candidates.axis] = lowers[rows, 1, candidates.axis] = candidates.threshold
+        corners = lowers.reshape(2 * count, -1), uppers.reshape(2 * count, -1)
+        bounds = bound_boxes(self._prepared, *corners, np.repeat(whole.proved, 2 * count, axis=0))
+        bound = pre_activations(self._prepared, bounds.upper)
+        return _stay(candidates.largest, bound.reshape(count, 2, -1))
+
+    def _expected(self, candidates: _Candidates, stay: NDArray[np.bool_]) -> Array:
+        """Expected multiply-accumulates of both parts ``[k]``."""
+        mac = self._work.mac(stay)
+        return np.asarray(candidates.share * mac[:, 0] + (1 - candidates.share) * mac[:, 1])
+
+
+def thresholds(box: Box) -> Array:
+    """The float32 numbers at the inner `THRESHOLDS` of each side ``[n_in, THRESHOLDS − 1]``."""
+    width = box.upper.astype(np.float64) - box.lower
+    grid = box.lower[:, None] + np.arange(1, THRESHOLDS) / THRESHOLDS * width[:, None]
+    return grid.astype(np.float32).astype(np.float64)
+
+
+def _stay(largest: Array, bound: Array) -> NDArray[np.bool_]:
+    """Units that are expected to stay, from largest value seen and upper bound (any shape)."""
+    return np.asarray((largest > -MARGIN * np.maximum(bound - largest, 0)) & (bound > 0))
+
+
+@dataclass(frozen=True, slots=True)
+class BestCuts:
+    """The best cuts of some cells, for worker processes: what is the same for all cells."""
+
+    parent: bytes
+    seed: int
+
+    def __call__(self, cells: Sequence[Cell]) -> list[Cut | None]:
+        """One for each cell."""
+        cutter = _cutter(self.parent, self.seed)
+        return [cutter.best(*cell) for cell in cells]
+
+
+@lru_cache(maxsize=1)
+def _cutter(parent: bytes, seed: int) -> Cutter:
+    """The cutter of this process."""
+    return Cutter(Network(read_network(parent)), seed)

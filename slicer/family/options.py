@@ -1,0 +1,100 @@
+"""`Options`: how to compress, checked once on construction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dispatcher.errors import UnusableInput
+from slicer.search.advisers import SOLVERS, Advising
+
+DEFAULT_EFFORT = 1000
+BACKENDS = ("loky", "dask", "ray")
+CUTS = ("adaptive", "uniform")
+TRUST = ("certified", "solver")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to compress. The manifest records all but the last three, on which the result does not depend.
+
+    Attributes
+    ----------
+    cells:
+        Number of cells to cut the domain into.
+    cuts:
+        ``adaptive`` where it is expected to pay (`slicer.family.growth`), ``uniform`` by halving.
+    samples:
+        A ``.csv`` or ``.npy`` file of inputs as they come in use: expectations, such as that of the adaptive cuts, are
+        means over them; None for means over the domain's volume.
+    effort:
+        Work units (bounded boxes) per cell.
+    seed:
+        Of the falsifier's random points, and of those by which cuts are chosen.
+    time_limit:
+        Seconds after which the bundle should be complete, however little is proved then (a safety stop, recorded as a
+        truncation); None for none.
+    adviser, adviser_seconds:
+        Solver (``marabou`` or ``milp``) to ask about every candidate that search leaves open, None for none, and for
+        how long on the clock. What it finds out depends on the machine, so the bundle then does too.
+    trust:
+        ``solver`` to remove units also on the adviser's word, where search finds no proof. Such a bundle is attested,
+        never accepted (CERTIFICATE.md §6). Else ``certified``.
+    jobs:
+        Worker processes; −1 for one per core. Dask always uses all of its workers.
+    backend, address:
+        ``loky`` for processes of this machine; ``dask`` or ``ray`` for the workers of a running cluster, and where it
+        is (see `slicer.family.cluster`).
+    """
+
+    cells: int = 32
+    cuts: str = "adaptive"
+    samples: str | Path | None = None
+    effort: int = DEFAULT_EFFORT
+    seed: int = 0
+    time_limit: float | None = None
+    adviser: str | None = None
+    adviser_seconds: float = 2.0
+    trust: str = TRUST[0]
+    jobs: int = -1
+    backend: str = "loky"
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, lower in (("cells", 1), ("effort", 1), ("seed", 0)):
+            if getattr(self, name) < lower:
+                raise UnusableInput(f"expected at least {lower}, got {getattr(self, name)}", where=f"--{name}")
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise UnusableInput(f"expected a positive number of seconds, got {self.time_limit}", where="--time-limit")
+        if self.jobs == 0:
+            raise UnusableInput("expected a number of processes, or -1 for all cores, got 0", where="--jobs")
+        for name, known in (("backend", BACKENDS), ("cuts", CUTS), ("trust", TRUST)):
+            if getattr(self, name) not in known:
+                raise UnusableInput(f"expected {', '.join(known)}, got {getattr(self, name)[:40]!r}", where=f"--{name}")
+        if (self.backend == "loky") != (self.address is None):
+            expected = "no address" if self.backend == "loky" else "the address of a running cluster"
+            raise UnusableInput(f"expected {expected} with --backend {self.backend}", where="--address")
+        self._check_adviser()
+
+    def _check_adviser(self) -> None:
+        """Refuse what fits no solver."""
+        if self.adviser is not None and self.adviser not in SOLVERS:
+            raise UnusableInput(f"expected {', '.join(SOLVERS)}, got {self.adviser[:40]!r}", where="--adviser")
+        if not 0 < self.adviser_seconds < float("inf"):
+            raise UnusableInput(f"expected seconds, got {self.adviser_seconds}", where="--adviser-seconds")
+        if self.trust == "solver" and self.adviser is None:
+            raise UnusableInput("expected an --adviser whose word to trust", where="--trust solver")
+
+    def advising(self) -> Advising | None:
+        """Whom to ask, and what the answer may do."""
+        return None if self.adviser is None else Advising(self.adviser, self.adviser_seconds, self.trust == "solver")
+
+    def search(self) -> dict[str, object]:
+        """Everything that a cell's result depends on, besides the cell."""
+        adviser = "none" if self.adviser is None else f"{self.adviser} {self.adviser_seconds:g} s"
+        return {"effort": self.effort, "seed": self.seed, "adviser": adviser, "trust": self.trust}
+
+    def record(self) -> dict[str, object]:
+        """What the manifest keeps, besides the digest of the samples."""
+        limit = "none" if self.time_limit is None else f"{self.time_limit:g} s"
+        return self.search() | {"cells": self.cells, "cuts": self.cuts, "time-limit": limit}
