@@ -136,6 +136,11 @@ def _add_emit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "every member says which units it needs; same outputs",
     )
     command.add_argument(
+        "--with-parent",
+        action="store_true",
+        help="also hold the parent, for inputs outside the domain (compile with -DNAME_POLICY=NAME_PARENT)",
+    )
+    command.add_argument(
         "--prefix", metavar="NAME", default="family", help="of every symbol and file (default: family)"
     )
     command.add_argument("--out", metavar="DIR", type=Path, required=True, help="directory for the files")
@@ -185,7 +190,14 @@ def _run(arguments: argparse.Namespace) -> None:
 def _emit(arguments: argparse.Namespace) -> None:
     """Write source code."""
     bundle = load_bundle(arguments.bundle)
-    for path in emit_c99(bundle.family, bundle.digest, arguments.out, arguments.prefix, arguments.layout):
+    for path in emit_c99(
+        bundle.family,
+        bundle.digest,
+        arguments.out,
+        arguments.prefix,
+        arguments.layout,
+        with_parent=arguments.with_parent,
+    ):
         print(path)
 
 

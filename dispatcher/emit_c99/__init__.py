@@ -27,7 +27,13 @@ __all__ = ["Layout", "TableSizes", "emit_c99", "emit_parent_c99", "masked_macs",
 
 
 def emit_c99(
-    family: Family, bundle_digest: str, out: Path, prefix: str = "net", layout: Layout = "packed"
+    family: Family,
+    bundle_digest: str,
+    out: Path,
+    prefix: str = "net",
+    layout: Layout = "packed",
+    *,
+    with_parent: bool = False,
 ) -> list[Path]:
     """Write a family as a C99 package.
 
@@ -44,6 +50,8 @@ def emit_c99(
     layout:
         ``"packed"`` (fewest instructions, a copy of what is left of the weights for every member) or ``"masked"`` (one
         copy of the parent's weights). The outputs are the same.
+    with_parent:
+        Also hold the parent, for the compile-time policy ``PREFIX_PARENT`` on inputs outside the domain.
 
     Returns
     -------
@@ -56,14 +64,14 @@ def emit_c99(
     UnusableInput
         If the prefix is no C identifier, the layout is none, or ``out`` exists and is anything but an empty directory.
     """
-    return _emit(family, bundle_digest, out, prefix, layout)
+    return _emit(family, bundle_digest, out, prefix, layout, with_parent=with_parent)
 
 
 def emit_parent_c99(
     parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.float32], out: Path, prefix: str = "parent"
 ) -> list[Path]:
     """Write a network alone, on the domain ``[lower, upper]``, by the same kernels; otherwise as `emit_c99`."""
-    return _emit(parent_family(parent, lower, upper), None, out, prefix, "packed")
+    return _emit(parent_family(parent, lower, upper), None, out, prefix, "packed", with_parent=True)
 
 
 def parent_family(parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.float32]) -> Family:
@@ -77,11 +85,13 @@ def masked_macs(family: Family) -> NDArray[np.int64]:
     They count units that are not live but computed in one block with others; in layout ``packed`` there are none, and
     the count is that of `dispatcher.cost`. Without a floating-point unit the C computes live units only.
     """
-    return member_macs(family, compile_network(family.parent))
+    return member_macs(family.parent, family.members, compile_network(family.parent))
 
 
-def _emit(family: Family, bundle_digest: str | None, out: Path, prefix: str, layout: Layout) -> list[Path]:
+def _emit(
+    family: Family, bundle_digest: str | None, out: Path, prefix: str, layout: Layout, *, with_parent: bool
+) -> list[Path]:
     """Tables, text, files."""
     check_prefix(prefix)
-    files = package_files(build_tables(family, layout), prefix, bundle_digest, digest(network_bytes(family.parent)))
-    return write_package(files, out)
+    tables = build_tables(family, layout, with_parent=with_parent)
+    return write_package(package_files(tables, prefix, bundle_digest, digest(network_bytes(family.parent))), out)

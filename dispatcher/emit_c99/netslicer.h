@@ -17,6 +17,15 @@
 #define NETSLICER_OUT_OF_DOMAIN (-3)    /* an input is outside the domain, where nothing was proved */
 #define NETSLICER_WRONG_ARITHMETIC (-4) /* the compiled code does not compute in the declared order and precision */
 
+/* What becomes of inputs outside the domain; compile every file with -DNETSLICER_POLICY=... to choose. Infinite numbers
+ * are clamped like others, but never given to the parent. NaN is always refused. */
+#define NETSLICER_REJECT 0 /* they are refused: NETSLICER_OUT_OF_DOMAIN */
+#define NETSLICER_CLAMP 1  /* their numbers are moved to the nearest ones of the domain */
+#define NETSLICER_PARENT 2 /* the parent evaluates them; the package must have been emitted with it */
+#ifndef NETSLICER_POLICY
+#define NETSLICER_POLICY NETSLICER_REJECT
+#endif
+
 /* Working memory of one call. Needs no initialisation; nothing in it survives or matters between calls. */
 typedef struct {
     /* layer values, sharing memory where their lives do not overlap */
@@ -32,10 +41,11 @@ extern "C" {
 
 /* Evaluates the network: in[NETSLICER_INPUTS] to out[NETSLICER_OUTPUTS]; in and out may overlap.
  * Returns NETSLICER_OK, or, leaving out as it is, NETSLICER_BAD_ARGUMENT, or NETSLICER_NAN or NETSLICER_OUT_OF_DOMAIN for
- * the first input that is not within the domain's bounds. */
+ * the first number that is refused. */
 int netslicer_run(const float *in, float *out, netslicer_scratch *scratch);
 
-/* The cell that serves an input, 0 .. NETSLICER_CELLS - 1, or a negative code as for netslicer_run. */
+/* The cell that serves an input, 0 .. NETSLICER_CELLS - 1, or NETSLICER_CELLS if the parent does, or a negative code as
+ * for netslicer_run. */
 int netslicer_route(const float *in);
 
 /* Checks at run time what the compiler's options and the floating-point unit's modes do to the kernels: fused

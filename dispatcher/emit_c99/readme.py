@@ -22,6 +22,9 @@ float32 (IEEE-754 binary32, terms in ascending order, no fused multiply-add; -0 
     if ({prefix}_selfcheck() != {PREFIX}_OK) {{ /* wrong compiler options: see {prefix}.h */ }}
     if ({prefix}_run(in, out, &scratch) != {PREFIX}_OK) {{ /* NaN, or outside the domain */ }}
 
+Inputs outside the domain are refused; `-D{PREFIX}_POLICY={PREFIX}_CLAMP` moves them to its border{parent}.
+`-D'{PREFIX}_SECTION=__attribute__((section(".name")))'` puts the tables into a section of flash.
+
 Compile {sources} as C99 (or C++17) with `-ffp-contract=off` and without `-ffast-math`.
 No heap, recursion, standard input or output, mathematics library; every name begins with `{prefix}_` or `{PREFIX}_`.
 
@@ -59,6 +62,7 @@ def readme(tables: Tables, prefix: str, bundle_digest: str | None, parent_digest
         outputs=tables.outputs,
         origin=f"{bundle} sha256 `{parent_digest}`.",
         sources=", ".join(f"`{name}`" for name in files if name.endswith(".c")),
+        parent="" if tables.parent is None else f", `{prefix.upper()}_PARENT` has the parent evaluate them",
         rows="\n".join(f"| {label} | {getattr(sizes, name)} |" for name, label in _LABELS.items()),
         flash=sizes.flash,
         ram=sizes.ram,

@@ -29,6 +29,8 @@ def size_lines(tables: Tables, bundle_digest: str | None, parent_digest: str) ->
         ("LIST_UNITS", tables.list_units),
         ("SCRATCH_BYTES", scratch_bytes(tables)),
     ]
+    if tables.parent is not None:
+        defines.append(("PARENT_MEMBER", tables.parent))
     if bundle_digest is not None:
         defines.insert(0, ("BUNDLE_DIGEST", f'"{bundle_digest}"'))
     types = f"typedef uint{tables.index_bits}_t netslicer_index;\ntypedef uint{tables.row_bits}_t netslicer_row;"
@@ -133,9 +135,10 @@ def _batches(texts: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
 
 
 def _array(kind: str, name: str, length: str, lines: Iterable[str]) -> str:
-    """Definition of a constant array."""
+    """Definition of a constant array. Pointers, which a loader may have to relocate, stay out of the section."""
     body = "".join(f"    {line},\n" for line in lines)
-    return f"const {kind} netslicer_{name}[{length}] = {{\n{body}}};\n"
+    section = "" if "*" in kind else " NETSLICER_SECTION"
+    return f"const {kind} netslicer_{name}[{length}]{section} = {{\n{body}}};\n"
 
 
 def _chunk_name(index: int) -> str:
