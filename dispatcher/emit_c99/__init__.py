@@ -7,11 +7,13 @@ walks through; a parent alone is a family of one cell whose member keeps everyth
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.emit_c99.companions import companion_files
 from dispatcher.emit_c99.live import member_macs
 from dispatcher.emit_c99.package import package_files, write_package
 from dispatcher.emit_c99.prefix import check_prefix
@@ -23,7 +25,16 @@ from dispatcher.files import network_bytes
 from dispatcher.layers import Layers
 from dispatcher.plan import Family, Leaf, whole_member
 
-__all__ = ["Layout", "TableSizes", "emit_c99", "emit_parent_c99", "masked_macs", "parent_family", "table_sizes"]
+__all__ = [
+    "Layout",
+    "TableSizes",
+    "c_sources",
+    "emit_c99",
+    "emit_parent_c99",
+    "masked_macs",
+    "parent_family",
+    "table_sizes",
+]
 
 
 def emit_c99(
@@ -56,8 +67,9 @@ def emit_c99(
     Returns
     -------
     list[Path]
-        ``PREFIX.h``, ``PREFIX_data.h``, ``PREFIX.c``, ``PREFIX_data.c``, ``PREFIX_data_1.c`` and so on for large
-        families, ``README.md``.
+        The code, ``PREFIX.h``, ``PREFIX_data.h``, ``PREFIX.c``, ``PREFIX_data.c``, ``PREFIX_data_1.c`` and so on for
+        large families; ``PREFIX_selftest.c`` with its vectors; ``test/PREFIX_test.c``, a program with a ``main`` of its
+        own; ``README.md``, ``report.json``, and the files of CMake, Arduino, PlatformIO and Zephyr.
 
     Raises
     ------
@@ -79,6 +91,11 @@ def parent_family(parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.
     return Family("bitwise", parent, lower, upper, (Leaf(0),), (whole_member(parent),), (0,))
 
 
+def c_sources(paths: Iterable[Path]) -> list[Path]:
+    """Those of a package's files that a firmware compiles: its C files without the test program."""
+    return [path for path in paths if path.suffix == ".c" and path.parent.name != "test"]
+
+
 def masked_macs(family: Family) -> NDArray[np.int64]:
     """Multiply-accumulates of every member ``[n_members]`` in layout ``masked``, no more for any input.
 
@@ -94,4 +111,7 @@ def _emit(
     """Tables, text, files."""
     check_prefix(prefix)
     tables = build_tables(family, layout, with_parent=with_parent)
-    return write_package(package_files(tables, prefix, bundle_digest, digest(network_bytes(family.parent))), out)
+    parent_digest = digest(network_bytes(family.parent))
+    files = package_files(tables, prefix, bundle_digest, parent_digest)
+    further = companion_files(family, tables, prefix, bundle_digest, parent_digest, files)
+    return write_package(files | further, out)

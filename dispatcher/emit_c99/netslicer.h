@@ -2,7 +2,9 @@
  * once at start-up and netslicer_run() per input. Nothing else is written: no globals, no heap, no recursion.
  *
  * Compile every file of the package with -ffp-contract=off (a fused multiply-add rounds once where the declared order
- * rounds twice) and without -ffast-math. Files: netslicer.c (code), netslicer_data*.c (tables). */
+ * rounds twice) and without -ffast-math. Pragmas switch contraction off too, where build systems give no way to set
+ * flags; -DNETSLICER_NO_PRAGMA takes away the one for GCC, whose manual calls it a means of debugging.
+ * Files: netslicer.c (code), netslicer_data*.c (tables), netslicer_selftest.c (vectors; optional). */
 #ifndef NETSLICER_H
 #define NETSLICER_H
 
@@ -52,6 +54,11 @@ int netslicer_route(const float *in);
  * multiply-add, reordered sums, excess precision, other rounding modes, subnormal numbers flushed to zero.
  * Returns NETSLICER_OK or NETSLICER_WRONG_ARITHMETIC. */
 int netslicer_selfcheck(void);
+
+/* In netslicer_selftest.c, for start-up or production tests: netslicer_selfcheck(), then every vector of
+ * netslicer_test_vectors.h. Returns NETSLICER_OK, a negative code, or the number of the first vector, counted from 1, for
+ * which cell or outputs are not those of the reference interpreter. */
+int netslicer_selftest(netslicer_scratch *scratch);
 
 #ifdef __cplusplus
 }

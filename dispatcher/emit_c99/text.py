@@ -110,6 +110,28 @@ def chunk_table(tables: Tables, index: int) -> str:
     return _array("float", f"floats_{index}", str(chunk.size), float_lines(chunk))
 
 
+def vector_tables(inputs: NDArray[np.float32], outputs: NDArray[np.float32], cells: NDArray[np.int64]) -> str:
+    """The part of ``netslicer_test_vectors.h`` that differs between families."""
+    parts = [
+        _defines([("TEST_VECTORS", len(inputs))]),
+        _static("float", "test_inputs", "[NETSLICER_INPUTS]", _braced(inputs)),
+        _static("float", "test_outputs", "[NETSLICER_OUTPUTS]", _braced(outputs)),
+        _static("uint32_t", "test_cells", "", integer_lines(cells.tolist())),
+    ]
+    return "\n".join(parts)
+
+
+def _braced(rows: NDArray[np.float32]) -> Iterator[str]:
+    """Constants ``[n, m]``, a row a line."""
+    return (f"{{{', '.join(map(c99_text, row))}}}" for row in rows.tolist())
+
+
+def _static(kind: str, name: str, row: str, lines: Iterable[str]) -> str:
+    """Definition of a constant array of the file's own, an entry for each vector."""
+    body = "".join(f"    {line},\n" for line in lines)
+    return f"static const {kind} netslicer_{name}[NETSLICER_TEST_VECTORS]{row} = {{\n{body}}};\n"
+
+
 def float_lines(values: NDArray[np.float32]) -> Iterator[str]:
     """Constants ``[n]``, a few a line. Each distinct number is spelled once: members repeat their parent's weights."""
     bits, inverse = np.unique(np.ascontiguousarray(values).view(np.uint32), return_inverse=True)

@@ -6,7 +6,9 @@
  * once at start-up and tiny_run() per input. Nothing else is written: no globals, no heap, no recursion.
  *
  * Compile every file of the package with -ffp-contract=off (a fused multiply-add rounds once where the declared order
- * rounds twice) and without -ffast-math. Files: tiny.c (code), tiny_data*.c (tables). */
+ * rounds twice) and without -ffast-math. Pragmas switch contraction off too, where build systems give no way to set
+ * flags; -DTINY_NO_PRAGMA takes away the one for GCC, whose manual calls it a means of debugging.
+ * Files: tiny.c (code), tiny_data*.c (tables), tiny_selftest.c (vectors; optional). */
 #ifndef TINY_H
 #define TINY_H
 
@@ -67,6 +69,11 @@ int tiny_route(const float *in);
  * multiply-add, reordered sums, excess precision, other rounding modes, subnormal numbers flushed to zero.
  * Returns TINY_OK or TINY_WRONG_ARITHMETIC. */
 int tiny_selfcheck(void);
+
+/* In tiny_selftest.c, for start-up or production tests: tiny_selfcheck(), then every vector of
+ * tiny_test_vectors.h. Returns TINY_OK, a negative code, or the number of the first vector, counted from 1, for
+ * which cell or outputs are not those of the reference interpreter. */
+int tiny_selftest(tiny_scratch *scratch);
 
 #ifdef __cplusplus
 }
