@@ -118,12 +118,10 @@ int netslicer_route(const float *in)
     if (in != NULL) {
         answer = netslicer_check_domain(in);
     }
-    if (answer == NETSLICER_OK) {
-        answer = (int)netslicer_find_cell(in);
-    } else if (answer == NETSLICER_FOR_PARENT) {
-        answer = NETSLICER_CELLS;
+    if (answer == NETSLICER_FOR_PARENT) {
+        return NETSLICER_CELLS;
     }
-    return answer;
+    return answer == NETSLICER_OK ? (int)netslicer_find_cell(in) : answer;
 }
 
 int netslicer_run(const float *in, float *out, netslicer_scratch *scratch)
