@@ -1,4 +1,4 @@
-"""What cppcheck and its MISRA add-on say about the emitted C: nothing but the deviations that are listed with reasons."""
+"""What cppcheck and its MISRA add-on say about the emitted C: nothing but the deviations listed with reasons."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SUPPRESSED = (
 
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory) -> list[tuple[str, str]]:
-    """Rule or check, and the place, of everything that is found in the layout masked with each policy, and in packed."""
+    """Rule or check, and the place, of all that is found in the layout masked with each policy, and in packed."""
     if shutil.which("cppcheck") is None:
         pytest.skip("no cppcheck on this machine")
     found = []
@@ -72,6 +72,7 @@ def test_every_deviation_from_misra_is_listed_and_every_listed_one_occurs(findin
 def test_the_analysis_finds_what_is_planted(findings, tmp_path):
     source = tmp_path / "planted.c"
     source.write_text(
-        "int planted(const int *p);\nint planted(const int *p) { int a[2] = {0}; a[2] = *p; goto end; end: return a[0]; }\n"
+        "int planted(const int *p);\n"
+        "int planted(const int *p) { int a[2] = {0}; a[2] = *p; goto end; end: return a[0]; }\n"
     )
     assert {"arrayIndexOutOfBounds", "misra-c2012-15.1"} <= {name for name, _ in _cppcheck([source])}
