@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from dispatcher.emit_c99 import Layout, emit_c99
+from dispatcher.emit_python import emit_python
 from dispatcher.errors import UnusableInput
 from dispatcher.inputs import as_points
 from dispatcher.inspection import Accepted, header_bytes, inspection_points, judge, read_answers
@@ -132,7 +133,7 @@ def _add_emit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "Write the family as source code; prints the files written.",
         "dispatcher emit bundle --target c99 --prefix advisory --out generated",
     )
-    command.add_argument("--target", choices=["c99"], required=True, help="language of the source code")
+    command.add_argument("--target", choices=["c99", "python"], required=True, help="what is written")
     command.add_argument(
         "--layout",
         choices=get_args(Layout),
@@ -233,14 +234,13 @@ def _run(arguments: argparse.Namespace) -> None:
 def _emit(arguments: argparse.Namespace) -> None:
     """Write source code."""
     bundle = load_bundle(arguments.bundle)
-    for path in emit_c99(
-        bundle.family,
-        bundle.digest,
-        arguments.out,
-        arguments.prefix,
-        arguments.layout,
-        with_parent=arguments.with_parent,
-    ):
+    what = (bundle.family, bundle.digest, arguments.out, arguments.prefix)
+    match arguments.target:
+        case "c99":
+            paths = emit_c99(*what, arguments.layout, with_parent=arguments.with_parent)
+        case "python":
+            paths = emit_python(*what)
+    for path in paths:
         print(path)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dispatcher.emit_c99.companions import companion_files
 from dispatcher.emit_c99.live import member_macs
-from dispatcher.emit_c99.package import package_files, write_package
+from dispatcher.emit_c99.package import package_files
 from dispatcher.emit_c99.prefix import check_prefix
 from dispatcher.emit_c99.program import compile_network
 from dispatcher.emit_c99.sizes import TableSizes, table_sizes
@@ -23,6 +23,7 @@ from dispatcher.emit_c99.tables import Layout, build_tables
 from dispatcher.encode import digest
 from dispatcher.files import network_bytes
 from dispatcher.layers import Layers
+from dispatcher.package import write_package
 from dispatcher.plan import Family, Leaf, whole_member
 
 __all__ = [

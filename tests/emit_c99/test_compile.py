@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from dispatcher.emit_c99 import Layout, emit_c99
-from dispatcher.emit_c99.package import package_files, write_package
+from dispatcher.emit_c99.package import package_files
 from dispatcher.emit_c99.tables import build_tables
+from dispatcher.package import write_package
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.network_samples import chain
 from tests.emit_c99.families import (

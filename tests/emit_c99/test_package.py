@@ -11,9 +11,9 @@ import pytest
 
 import dispatcher.emit_c99
 from dispatcher.emit_c99 import c_sources, emit_c99, emit_parent_c99
-from dispatcher.emit_c99.package import write_package
 from dispatcher.errors import UnusableInput
 from dispatcher.layers import Elementwise, Gather, Input, Relu, dense, freeze
+from dispatcher.package import write_package
 from dispatcher.plan import Family, Leaf, Split, whole_member
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of

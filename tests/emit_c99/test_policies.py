@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from dispatcher.emit_c99 import Layout, emit_c99, emit_parent_c99, table_sizes
-from dispatcher.emit_c99.package import package_files, write_package
+from dispatcher.emit_c99.package import package_files
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import build_tables
 from dispatcher.interpret import eval32
+from dispatcher.package import write_package
 from dispatcher.plan import whole_member
 from dispatcher.route import Router
 from dispatcher.runtime import Dispatcher
