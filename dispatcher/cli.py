@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from dispatcher.emit_c99 import Layout, emit_c99
+from dispatcher.emit_onnx import OPSETS, emit_onnx
 from dispatcher.emit_python import emit_python
 from dispatcher.errors import UnusableInput
 from dispatcher.inputs import as_points
@@ -133,18 +134,21 @@ def _add_emit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "Write the family as source code; prints the files written.",
         "dispatcher emit bundle --target c99 --prefix advisory --out generated",
     )
-    command.add_argument("--target", choices=["c99", "python"], required=True, help="what is written")
+    command.add_argument("--target", choices=["c99", "onnx", "python"], required=True, help="what is written")
     command.add_argument(
         "--layout",
         choices=get_args(Layout),
         default="packed",
         help="packed: every member has weights of its own (default); masked: the parent's weights stand once, and "
-        "every member says which units it needs; same outputs",
+        "every member says which units it needs; same outputs (c99)",
+    )
+    command.add_argument(
+        "--opset", metavar="N", type=int, choices=OPSETS, default=17, help="operator set, 13 to 17 (onnx; default: 17)"
     )
     command.add_argument(
         "--with-parent",
         action="store_true",
-        help="also hold the parent, for inputs outside the domain (compile with -DNAME_POLICY=NAME_PARENT)",
+        help="also hold the parent, for inputs outside the domain (c99; compile with -DNAME_POLICY=NAME_PARENT)",
     )
     command.add_argument(
         "--prefix", metavar="NAME", default="family", help="of every symbol and file (default: family)"
@@ -238,6 +242,8 @@ def _emit(arguments: argparse.Namespace) -> None:
     match arguments.target:
         case "c99":
             paths = emit_c99(*what, arguments.layout, with_parent=arguments.with_parent)
+        case "onnx":
+            paths = emit_onnx(*what, arguments.opset)
         case "python":
             paths = emit_python(*what)
     for path in paths:
