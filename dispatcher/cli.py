@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import get_args
 
 from dispatcher.emit_c99 import Layout, emit_c99
+from dispatcher.emit_onnx import OPSETS, emit_onnx
+from dispatcher.emit_python import emit_python
 from dispatcher.errors import UnusableInput
+from dispatcher.inputs import as_points
+from dispatcher.inspection import Accepted, header_bytes, inspection_points, judge, read_answers
 from dispatcher.load import load, load_bundle
-from dispatcher.points import read_table, table_bytes, table_format
+from dispatcher.points import FORMATS, read_table, table_bytes, table_format
 from dispatcher.report import report, report_json, report_table
 from dispatcher.runtime import OutOfDomain
 
 _EXIT_CODES = """
 exit codes:
   0    done
+  1    rejected: verify-outputs found answers that are not the bundle's
   2    unusable input: a message on standard error says what was expected, what came, and where
   130  interrupted
   141  the reader of standard output went away
@@ -29,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.command(arguments)
+        code: int = arguments.command(arguments) or 0
         sys.stdout.flush()
     except UnusableInput as error:
         return _fail(str(error))
@@ -41,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{error.filename or 'output'}: {error.strerror}")
     except KeyboardInterrupt:
         return 130
-    return 0
+    return code
 
 
 def _fail(message: str) -> int:
@@ -69,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_emit(commands)
     _add_report(commands)
+    _add_inspect(commands)
+    _add_verify(commands)
     return parser
 
 
@@ -127,13 +134,21 @@ def _add_emit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "Write the family as source code; prints the files written.",
         "dispatcher emit bundle --target c99 --prefix advisory --out generated",
     )
-    command.add_argument("--target", choices=["c99"], required=True, help="language of the source code")
+    command.add_argument("--target", choices=["c99", "onnx", "python"], required=True, help="what is written")
     command.add_argument(
         "--layout",
         choices=get_args(Layout),
         default="packed",
         help="packed: every member has weights of its own (default); masked: the parent's weights stand once, and "
-        "every member says which units it needs; same outputs",
+        "every member says which units it needs; same outputs (c99)",
+    )
+    command.add_argument(
+        "--opset", metavar="N", type=int, choices=OPSETS, default=17, help="operator set, 13 to 17 (onnx; default: 17)"
+    )
+    command.add_argument(
+        "--with-parent",
+        action="store_true",
+        help="also hold the parent, for inputs outside the domain (c99; compile with -DNAME_POLICY=NAME_PARENT)",
     )
     command.add_argument(
         "--prefix", metavar="NAME", default="family", help="of every symbol and file (default: family)"
@@ -157,6 +172,44 @@ def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--rows", metavar="N", type=_count, default=20, help="members to print, the most expensive first (default: 20)"
     )
     command.set_defaults(command=_report)
+
+
+def _add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """``dispatcher inspect-vectors``."""
+    command = _add_command(
+        commands,
+        "inspect-vectors",
+        "Choose inputs whose answers tell a faithful copy from one with a wrong threshold, member or bit.",
+        "dispatcher inspect-vectors bundle -n 256 --output vectors.csv",
+    )
+    command.add_argument("-n", metavar="N", type=_count, default=256, help="number of inputs (default: 256)")
+    command.add_argument("--seed", metavar="S", type=_count, default=0, help="of the choice (default: 0)")
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help=".csv, .npy, or .h: a table in C for the device (default: CSV on standard output)",
+    )
+    command.set_defaults(command=_inspect)
+
+
+def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """``dispatcher verify-outputs``."""
+    command = _add_command(
+        commands,
+        "verify-outputs",
+        "Judge a deployed copy's answers to inputs: ACCEPTED if cells and bits are the bundle's, REJECTED otherwise.",
+        "dispatcher verify-outputs bundle vectors.csv device.log",
+    )
+    command.add_argument("vectors", metavar="VECTORS", type=Path, help="the inputs, .csv or .npy")
+    command.add_argument(
+        "answers",
+        metavar="ANSWERS",
+        type=Path,
+        help=".csv or .npy with a row per input (outputs, or cell and outputs), or a log with lines "
+        "'answer INDEX CELL BITS BITS ...', outputs as eight hex digits each",
+    )
+    command.set_defaults(command=_verify)
 
 
 def _count(text: str) -> int:
@@ -185,8 +238,37 @@ def _run(arguments: argparse.Namespace) -> None:
 def _emit(arguments: argparse.Namespace) -> None:
     """Write source code."""
     bundle = load_bundle(arguments.bundle)
-    for path in emit_c99(bundle.family, bundle.digest, arguments.out, arguments.prefix, arguments.layout):
+    what = (bundle.family, bundle.digest, arguments.out, arguments.prefix)
+    match arguments.target:
+        case "c99":
+            paths = emit_c99(*what, arguments.layout, with_parent=arguments.with_parent)
+        case "onnx":
+            paths = emit_onnx(*what, arguments.opset)
+        case "python":
+            paths = emit_python(*what)
+    for path in paths:
         print(path)
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    """Choose and write inputs."""
+    form = ".csv" if arguments.output is None else table_format(arguments.output, (*FORMATS, ".h"))
+    points = inspection_points(load_bundle(arguments.bundle).family, arguments.n, arguments.seed)
+    content = header_bytes(points) if form == ".h" else table_bytes(points, form)
+    if arguments.output:
+        arguments.output.write_bytes(content)
+    else:
+        _print_bytes(content)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    """Judge answers; returns the exit code."""
+    dispatcher = load(arguments.bundle)
+    points = as_points(read_table(arguments.vectors), dispatcher.n_in)
+    answers = read_answers(arguments.answers, len(points), dispatcher.n_out)
+    verdict = judge(dispatcher, points, answers)
+    print(verdict)
+    return 0 if isinstance(verdict, Accepted) else 1
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from dispatcher.literal import short_text
 FORMATS = (".csv", ".npy")
 
 
-def table_format(path: Path) -> str:
-    """``".csv"`` or ``".npy"``, from the file's name."""
+def table_format(path: Path, formats: Sequence[str] = FORMATS) -> str:
+    """One of the formats, from the file's name."""
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise UnusableInput(f"expected a file name that ends with {' or '.join(FORMATS)}", where=str(path))
+    if suffix not in formats:
+        raise UnusableInput(f"expected a file name that ends with {' or '.join(formats)}", where=str(path))
     return suffix
 
 

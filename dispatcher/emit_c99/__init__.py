@@ -7,13 +7,15 @@ walks through; a parent alone is a family of one cell whose member keeps everyth
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.emit_c99.companions import companion_files
 from dispatcher.emit_c99.live import member_macs
-from dispatcher.emit_c99.package import package_files, write_package
+from dispatcher.emit_c99.package import package_files
 from dispatcher.emit_c99.prefix import check_prefix
 from dispatcher.emit_c99.program import compile_network
 from dispatcher.emit_c99.sizes import TableSizes, table_sizes
@@ -21,13 +23,29 @@ from dispatcher.emit_c99.tables import Layout, build_tables
 from dispatcher.encode import digest
 from dispatcher.files import network_bytes
 from dispatcher.layers import Layers
+from dispatcher.package import write_package
 from dispatcher.plan import Family, Leaf, whole_member
 
-__all__ = ["Layout", "TableSizes", "emit_c99", "emit_parent_c99", "masked_macs", "parent_family", "table_sizes"]
+__all__ = [
+    "Layout",
+    "TableSizes",
+    "c_sources",
+    "emit_c99",
+    "emit_parent_c99",
+    "masked_macs",
+    "parent_family",
+    "table_sizes",
+]
 
 
 def emit_c99(
-    family: Family, bundle_digest: str, out: Path, prefix: str = "net", layout: Layout = "packed"
+    family: Family,
+    bundle_digest: str,
+    out: Path,
+    prefix: str = "net",
+    layout: Layout = "packed",
+    *,
+    with_parent: bool = False,
 ) -> list[Path]:
     """Write a family as a C99 package.
 
@@ -44,31 +62,39 @@ def emit_c99(
     layout:
         ``"packed"`` (fewest instructions, a copy of what is left of the weights for every member) or ``"masked"`` (one
         copy of the parent's weights). The outputs are the same.
+    with_parent:
+        Also hold the parent, for the compile-time policy ``PREFIX_PARENT`` on inputs outside the domain.
 
     Returns
     -------
     list[Path]
-        ``PREFIX.h``, ``PREFIX_data.h``, ``PREFIX.c``, ``PREFIX_data.c``, ``PREFIX_data_1.c`` and so on for large
-        families, ``README.md``.
+        The code, ``PREFIX.h``, ``PREFIX_data.h``, ``PREFIX.c``, ``PREFIX_data.c``, ``PREFIX_data_1.c`` and so on for
+        large families; ``PREFIX_selftest.c`` with its vectors; ``test/PREFIX_test.c``, a program with a ``main`` of its
+        own; ``README.md``, ``report.json``, and the files of CMake, Arduino, PlatformIO and Zephyr.
 
     Raises
     ------
     UnusableInput
         If the prefix is no C identifier, the layout is none, or ``out`` exists and is anything but an empty directory.
     """
-    return _emit(family, bundle_digest, out, prefix, layout)
+    return _emit(family, bundle_digest, out, prefix, layout, with_parent=with_parent)
 
 
 def emit_parent_c99(
     parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.float32], out: Path, prefix: str = "parent"
 ) -> list[Path]:
     """Write a network alone, on the domain ``[lower, upper]``, by the same kernels; otherwise as `emit_c99`."""
-    return _emit(parent_family(parent, lower, upper), None, out, prefix, "packed")
+    return _emit(parent_family(parent, lower, upper), None, out, prefix, "packed", with_parent=True)
 
 
 def parent_family(parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.float32]) -> Family:
     """The family of one cell whose member is the parent itself."""
     return Family("bitwise", parent, lower, upper, (Leaf(0),), (whole_member(parent),), (0,))
+
+
+def c_sources(paths: Iterable[Path]) -> list[Path]:
+    """Those of a package's files that a firmware compiles: its C files without the test program."""
+    return [path for path in paths if path.suffix == ".c" and path.parent.name != "test"]
 
 
 def masked_macs(family: Family) -> NDArray[np.int64]:
@@ -77,11 +103,16 @@ def masked_macs(family: Family) -> NDArray[np.int64]:
     They count units that are not live but computed in one block with others; in layout ``packed`` there are none, and
     the count is that of `dispatcher.cost`. Without a floating-point unit the C computes live units only.
     """
-    return member_macs(family, compile_network(family.parent))
+    return member_macs(family.parent, family.members, compile_network(family.parent))
 
 
-def _emit(family: Family, bundle_digest: str | None, out: Path, prefix: str, layout: Layout) -> list[Path]:
+def _emit(
+    family: Family, bundle_digest: str | None, out: Path, prefix: str, layout: Layout, *, with_parent: bool
+) -> list[Path]:
     """Tables, text, files."""
     check_prefix(prefix)
-    files = package_files(build_tables(family, layout), prefix, bundle_digest, digest(network_bytes(family.parent)))
-    return write_package(files, out)
+    tables = build_tables(family, layout, with_parent=with_parent)
+    parent_digest = digest(network_bytes(family.parent))
+    files = package_files(tables, prefix, bundle_digest, parent_digest)
+    further = companion_files(family, tables, prefix, bundle_digest, parent_digest, files)
+    return write_package(files | further, out)

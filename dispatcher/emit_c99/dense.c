@@ -32,7 +32,8 @@ NETSLICER_PART netslicer_end netslicer_end_of(const netslicer_list *list)
 
 NETSLICER_PART void netslicer_close(netslicer_list *list, netslicer_end end)
 {
-    list->count = (size_t)(end.value - list->values);
+    const ptrdiff_t count = end.value - list->values;
+    list->count = (size_t)count;
 }
 
 /* Appends a unit if it is above zero and, by the lowest bit of live, live. */

@@ -17,8 +17,10 @@
 #if !defined(FLT_EVAL_METHOD) || FLT_EVAL_METHOD != 0
 #error "float operations must not be evaluated in a wider type: on 32-bit x86 compile with -msse2 -mfpmath=sse"
 #endif
-#if defined(__clang__) || !defined(__GNUC__) /* GCC knows only the flag -ffp-contract=off */
+#if defined(__clang__) || !defined(__GNUC__)
 #pragma STDC FP_CONTRACT OFF
+#elif !defined(NETSLICER_NO_PRAGMA) /* GCC does not know the pragma of C99 */
+#pragma GCC optimize("fp-contract=off")
 #endif
 
 /* Dense kernels keep their sums in registers if their parts are compiled in the one place and they themselves are not

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dispatcher.emit_c99.blocks import computed_units
 from dispatcher.emit_c99.steps import Kind, Program, Step
-from dispatcher.layers import Dense
-from dispatcher.plan import Family, MemberLayer
+from dispatcher.layers import Dense, Layers
+from dispatcher.plan import Member, MemberLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +101,26 @@ class _Slot:
     sets: tuple[LiveSet, ...]
 
 
-def live_tables(family: Family, program: Program) -> LiveTables:
-    """The tables of a family whose parent is compiled to a program."""
+def live_tables(parent: Layers, members: Sequence[Member], program: Program) -> LiveTables:
+    """The tables of some members of a parent, which is compiled to a program."""
     slots: list[_Slot] = []
-    pairs = [_slots_of(family, step, slots) for step in program.steps]
+    pairs = [_slots_of(parent, members, step, slots) for step in program.steps]
     none = max(1, len(slots))
     lives = tuple(LiveRow(*(none if slot is None else slot for slot in pair)) for pair in pairs)
-    return _tables(len(family.members), slots, lives)
+    return _tables(len(members), slots, lives)
 
 
-def _slots_of(family: Family, step: Step, slots: list[_Slot]) -> tuple[int | None, int | None]:
+def _slots_of(
+    parent: Layers, members: Sequence[Member], step: Step, slots: list[_Slot]
+) -> tuple[int | None, int | None]:
     """The slots of a step's source and target, added if they are new; None where no choice of units is needed."""
     if step.kind is not Kind.DENSE:
         return None, None
-    layer = _dense(family, step)
+    layer = _dense(parent, step)
     source = target = None
     if not step.from_list:
-        source = _add(slots, _Slot(family.parent[layer.source].width, source_sets(family, step)))
-    sets = target_sets(family, step)
+        source = _add(slots, _Slot(parent[layer.source].width, source_sets(parent, members, step)))
+    sets = target_sets(members, step)
     if step.to_list or any(one.specials for one in sets):  # other vectors are computed whole
         target = _add(slots, _Slot(layer.width, sets))
     return source, target
@@ -133,24 +135,22 @@ def _add(slots: list[_Slot], slot: _Slot) -> int | None:
     return slots.index(slot)
 
 
-def _dense(family: Family, step: Step) -> Dense:
+def _dense(parent: Layers, step: Step) -> Dense:
     """The layer that a Dense step computes."""
-    layer = family.parent[step.layer]
+    layer = parent[step.layer]
     assert isinstance(layer, Dense)
     return layer
 
 
-def source_sets(family: Family, step: Step) -> tuple[LiveSet, ...]:
+def source_sets(parent: Layers, members: Sequence[Member], step: Step) -> tuple[LiveSet, ...]:
     """For every member, the units that a Dense step reads."""
-    source = _dense(family, step).source
-    return tuple(LiveSet(member.layers[source].units) for member in family.members)
+    source = _dense(parent, step).source
+    return tuple(LiveSet(member.layers[source].units) for member in members)
 
 
-def target_sets(family: Family, step: Step) -> tuple[LiveSet, ...]:
+def target_sets(members: Sequence[Member], step: Step) -> tuple[LiveSet, ...]:
     """For every member, the units that a Dense step computes."""
-    return tuple(
-        _target_set(member.layers[step.layer], member.layers[step.result], step.n_in) for member in family.members
-    )
+    return tuple(_target_set(member.layers[step.layer], member.layers[step.result], step.n_in) for member in members)
 
 
 def _target_set(dense: MemberLayer, result: MemberLayer, n_in: int) -> LiveSet:
@@ -217,16 +217,16 @@ def _tables(members: int, slots: Sequence[_Slot], lives: tuple[LiveRow, ...]) ->
     )
 
 
-def member_macs(family: Family, program: Program) -> NDArray[np.int64]:
+def member_macs(parent: Layers, members: Sequence[Member], program: Program) -> NDArray[np.int64]:
     """Multiply-accumulates ``[n_members]`` of the masked program, if no unit happens to be zero.
 
     Units that are not live but computed with others count; where multiplications are slow, the C computes fewer.
     """
-    macs = np.zeros(len(family.members), np.int64)
+    macs = np.zeros(len(members), np.int64)
     for step in program.steps:
         if step.kind is Kind.DENSE:
-            sources = [len(one.units) for one in source_sets(family, step)]
-            macs += np.array(sources) * _computed(target_sets(family, step), step)
+            sources = [len(one.units) for one in source_sets(parent, members, step)]
+            macs += np.array(sources) * _computed(target_sets(members, step), step)
     return macs
 
 

@@ -7,23 +7,14 @@
 #include "sums.c"
 #include "dense.c"
 
-#if NETSLICER_CELLS > INT_MAX
+#if NETSLICER_CELLS >= INT_MAX
 #error "the index of a cell must fit an int"
 #endif
 
 /* Refuses to compile if NETSLICER_SCRATCH_BYTES is not the size of the scratch on this target. */
 typedef char netslicer_scratch_has_its_size[sizeof(netslicer_scratch) == NETSLICER_SCRATCH_BYTES ? 1 : -1];
 
-/* NETSLICER_OK if every input is within the domain. */
-static int netslicer_check_domain(const float *in)
-{
-    for (size_t i = 0; i < NETSLICER_INPUTS; i++) {
-        if (!(in[i] >= netslicer_lower[i] && in[i] <= netslicer_upper[i])) {
-            return in[i] != in[i] ? NETSLICER_NAN : NETSLICER_OUT_OF_DOMAIN;
-        }
-    }
-    return NETSLICER_OK;
-}
+#include "domain.c"
 
 /* The cell of an input of the domain. A subtree of n cells holds n - 1 splits in preorder: the low child's begin at the
  * next split, the high child's as many splits further on as there are cells below the low child. */
@@ -123,14 +114,14 @@ static void netslicer_do_step(const netslicer_step *step, netslicer_work *work)
 
 int netslicer_route(const float *in)
 {
-    int code = NETSLICER_BAD_ARGUMENT;
+    int answer = NETSLICER_BAD_ARGUMENT;
     if (in != NULL) {
-        code = netslicer_check_domain(in);
+        answer = netslicer_check_domain(in);
     }
-    if (code != NETSLICER_OK) {
-        return code;
+    if (answer == NETSLICER_FOR_PARENT) {
+        return NETSLICER_CELLS;
     }
-    return (int)netslicer_find_cell(in);
+    return answer == NETSLICER_OK ? (int)netslicer_find_cell(in) : answer;
 }
 
 int netslicer_run(const float *in, float *out, netslicer_scratch *scratch)
@@ -142,14 +133,14 @@ int netslicer_run(const float *in, float *out, netslicer_scratch *scratch)
     if (cell < 0) {
         return cell;
     }
-    netslicer_work work = {scratch->values, netslicer_cells[cell], {NULL, NULL, 0}, {NULL, NULL, 0}};
+    netslicer_work work = {scratch->values, netslicer_member_of((size_t)cell), {NULL, NULL, 0}, {NULL, NULL, 0}};
     const netslicer_program *program = netslicer_program_of(work.member);
     const netslicer_step *step = netslicer_steps + program->first_step;
     work.source.values = scratch->list_values[0];
     work.source.rows = scratch->list_rows[0];
     work.target.values = scratch->list_values[1];
     work.target.rows = scratch->list_rows[1];
-    netslicer_copy(in, NETSLICER_INPUTS, work.values + program->input);
+    netslicer_load(in, work.values + program->input);
     for (size_t count = program->steps; count > 0; count--) {
         netslicer_do_step(step, &work);
         step++;

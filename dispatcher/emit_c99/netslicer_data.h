@@ -6,6 +6,12 @@
 
 /* @TYPES@ */
 
+/* Where the tables go, after every declarator: -D'NETSLICER_SECTION=__attribute__((section(".tables")))' for instance. They
+ * are read as ordinary memory. */
+#ifndef NETSLICER_SECTION
+#define NETSLICER_SECTION
+#endif
+
 /* Routing test: in[axis] <= threshold goes low. Splits stand in preorder. */
 typedef struct {
     float threshold;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dispatcher.emit_c99.costs import StackBytes
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import Tables
 
@@ -22,7 +23,19 @@ float32 (IEEE-754 binary32, terms in ascending order, no fused multiply-add; -0 
     if ({prefix}_selfcheck() != {PREFIX}_OK) {{ /* wrong compiler options: see {prefix}.h */ }}
     if ({prefix}_run(in, out, &scratch) != {PREFIX}_OK) {{ /* NaN, or outside the domain */ }}
 
+Inputs outside the domain are refused; `-D{PREFIX}_POLICY={PREFIX}_CLAMP` moves them to its border{parent}.
+`-D'{PREFIX}_SECTION=__attribute__((section(".name")))'` puts the tables into a section of flash.
+
 Compile {sources} as C99 (or C++17) with `-ffp-contract=off` and without `-ffast-math`.
+`{prefix}_selftest.c`, which need not be linked, holds `{prefix}_selftest()`: it runs the vectors of
+`{prefix}_test_vectors.h` on the target and returns the number of the first that fails. For the host:
+
+    cmake -S . -B build && cmake --build build && ctest --test-dir build
+
+The directory is a CMake subdirectory, an Arduino library (`library.properties`), a PlatformIO library (`library.json`)
+and a Zephyr module (`zephyr/`, option `CONFIG_{PREFIX}`) as it is. `report.json` has sizes, stack and work, route by
+route.
+
 No heap, recursion, standard input or output, mathematics library; every name begins with `{prefix}_` or `{PREFIX}_`.
 
 | table | bytes |
@@ -30,6 +43,7 @@ No heap, recursion, standard input or output, mathematics library; every name be
 {rows}
 | **flash, code not counted** | **{flash}** |
 | **RAM, one scratch** | **{ram}** |
+| stack of `{prefix}_run`, at most | {stack} |
 """
 
 _LABELS = {
@@ -59,7 +73,9 @@ def readme(tables: Tables, prefix: str, bundle_digest: str | None, parent_digest
         outputs=tables.outputs,
         origin=f"{bundle} sha256 `{parent_digest}`.",
         sources=", ".join(f"`{name}`" for name in files if name.endswith(".c")),
+        parent="" if tables.parent is None else f", `{prefix.upper()}_PARENT` has the parent evaluate them",
         rows="\n".join(f"| {label} | {getattr(sizes, name)} |" for name, label in _LABELS.items()),
         flash=sizes.flash,
         ram=sizes.ram,
+        stack=StackBytes().run,
     )

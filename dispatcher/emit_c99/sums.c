@@ -26,7 +26,7 @@ typedef struct {
     int has_relu;         /* ... nonzero: or zero instead, if it is not above zero */
 } netslicer_dense_layer;
 
-static const float netslicer_zeros[16] = {0.0f};
+static const float netslicer_zeros[16] = {0};
 
 /* The values z[16] of the next sixteen units. */
 NETSLICER_PART void netslicer_sum_16(const netslicer_dense_layer *layer, float *z)

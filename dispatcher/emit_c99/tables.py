@@ -22,7 +22,7 @@ from dispatcher.emit_c99.program import compile_network
 from dispatcher.emit_c99.scratch import Placement, place
 from dispatcher.emit_c99.steps import Kind, Program, Step
 from dispatcher.errors import UnusableInput
-from dispatcher.plan import Family, member_layers
+from dispatcher.plan import Family, member_layers, whole_member
 from dispatcher.tree import Leaf, Split, Tree
 
 CHUNK_BITS = 19  # floats of one data file: 2^19 compile in under a second and 140 MB (GCC 12)
@@ -76,7 +76,9 @@ class Tables:
     outputs:
         Number of outputs.
     members:
-        Number of members.
+        Number of members that serve cells.
+    parent:
+        The member that is the whole parent, one further or one of those; None if there is none.
     splits, cells, programs, steps:
         Rows as in ``netslicer_data.h``.
     live:
@@ -96,6 +98,7 @@ class Tables:
     upper: NDArray[np.float32]
     outputs: int
     members: int
+    parent: int | None
     splits: tuple[SplitRow, ...]
     cells: tuple[int, ...]
     programs: tuple[ProgramRow, ...]
@@ -111,10 +114,13 @@ class Tables:
     live: LiveTables | None
 
 
-def build_tables(family: Family, layout: Layout = "packed", least_bits: int = CHUNK_BITS) -> Tables:
+def build_tables(
+    family: Family, layout: Layout = "packed", least_bits: int = CHUNK_BITS, *, with_parent: bool = False
+) -> Tables:
     """The tables of a family.
 
-    A data file holds at most ``2^least_bits`` numbers, or as many as the largest layer needs.
+    A data file holds at most ``2^least_bits`` numbers, or as many as the largest layer needs. ``with_parent`` makes
+    sure that the whole parent is there, as one member more unless it is one already.
 
     Raises
     ------
@@ -123,14 +129,18 @@ def build_tables(family: Family, layout: Layout = "packed", least_bits: int = CH
     """
     if layout not in get_args(Layout):
         raise UnusableInput(f"expected {' or '.join(get_args(Layout))}, got {layout!r}", where="layout")
+    whole, members = whole_member(family.parent), family.members
+    if with_parent and whole not in members:
+        members = (*members, whole)
     if layout == "packed":
-        programs = [compile_network(member_layers(family.parent, member)) for member in family.members]
+        programs = [compile_network(member_layers(family.parent, member)) for member in members]
     else:
         programs = [compile_network(family.parent)]
     builder = _Builder(chunk_bits(programs, least_bits))
     for program in programs:
         builder.append(program)
-    return builder.tables(family, live_tables(family, programs[0]) if layout == "masked" else None)
+    live = live_tables(family.parent, members, programs[0]) if layout == "masked" else None
+    return builder.tables(family, members.index(whole) if whole in members else None, live)
 
 
 def chunk_bits(programs: Sequence[Program], least: int) -> int:
@@ -178,11 +188,11 @@ class _Builder:
             flags=sum(flag for flag, is_set in flags.items() if is_set),
         )
 
-    def tables(self, family: Family, live: LiveTables | None) -> Tables:
+    def tables(self, family: Family, parent: int | None, live: LiveTables | None) -> Tables:
         """Everything, with integers as wide as the largest value needs. C has no empty arrays: these get a zero row."""
         splits = split_rows(family.tree) or (SplitRow(0.0, 0, 0),)
         steps = tuple(self.steps) or (StepRow(0, 0, 0, 0, 0, 0, Kind.COPY, 0),)
-        small = [family.parent[0].width, len(family.members), self.scratch_floats]
+        small = [family.parent[0].width, len(family.members) + 1, self.scratch_floats]
         small += [max(split.axis, split.low) for split in splits] + [row.steps for row in self.programs]
         small += [max(row.n_in, row.n_out) for row in steps] + ([live.largest_index()] if live else [])
         places = [len(steps), *(row.table for row in steps)] + ([live.largest_place()] if live else [])
@@ -191,6 +201,7 @@ class _Builder:
             upper=family.upper,
             outputs=family.parent[-1].width,
             members=len(family.members),
+            parent=parent,
             splits=splits,
             cells=family.cells,
             programs=tuple(self.programs),

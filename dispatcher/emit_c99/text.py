@@ -29,6 +29,8 @@ def size_lines(tables: Tables, bundle_digest: str | None, parent_digest: str) ->
         ("LIST_UNITS", tables.list_units),
         ("SCRATCH_BYTES", scratch_bytes(tables)),
     ]
+    if tables.parent is not None:
+        defines.append(("PARENT_MEMBER", tables.parent))
     if bundle_digest is not None:
         defines.insert(0, ("BUNDLE_DIGEST", f'"{bundle_digest}"'))
     types = f"typedef uint{tables.index_bits}_t netslicer_index;\ntypedef uint{tables.row_bits}_t netslicer_row;"
@@ -108,6 +110,28 @@ def chunk_table(tables: Tables, index: int) -> str:
     return _array("float", f"floats_{index}", str(chunk.size), float_lines(chunk))
 
 
+def vector_tables(inputs: NDArray[np.float32], outputs: NDArray[np.float32], cells: NDArray[np.int64]) -> str:
+    """The part of ``netslicer_test_vectors.h`` that differs between families."""
+    parts = [
+        _defines([("TEST_VECTORS", len(inputs))]),
+        _static("float", "test_inputs", "[NETSLICER_INPUTS]", _braced(inputs)),
+        _static("float", "test_outputs", "[NETSLICER_OUTPUTS]", _braced(outputs)),
+        _static("uint32_t", "test_cells", "", integer_lines(cells.tolist())),
+    ]
+    return "\n".join(parts)
+
+
+def _braced(rows: NDArray[np.float32]) -> Iterator[str]:
+    """Constants ``[n, m]``, a row a line."""
+    return (f"{{{', '.join(map(c99_text, row))}}}" for row in rows.tolist())
+
+
+def _static(kind: str, name: str, row: str, lines: Iterable[str]) -> str:
+    """Definition of a constant array of the file's own, an entry for each vector."""
+    body = "".join(f"    {line},\n" for line in lines)
+    return f"static const {kind} netslicer_{name}[NETSLICER_TEST_VECTORS]{row} = {{\n{body}}};\n"
+
+
 def float_lines(values: NDArray[np.float32]) -> Iterator[str]:
     """Constants ``[n]``, a few a line. Each distinct number is spelled once: members repeat their parent's weights."""
     bits, inverse = np.unique(np.ascontiguousarray(values).view(np.uint32), return_inverse=True)
@@ -133,9 +157,10 @@ def _batches(texts: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
 
 
 def _array(kind: str, name: str, length: str, lines: Iterable[str]) -> str:
-    """Definition of a constant array."""
+    """Definition of a constant array. Pointers, which a loader may have to relocate, stay out of the section."""
     body = "".join(f"    {line},\n" for line in lines)
-    return f"const {kind} netslicer_{name}[{length}] = {{\n{body}}};\n"
+    section = "" if "*" in kind else " NETSLICER_SECTION"
+    return f"const {kind} netslicer_{name}[{length}]{section} = {{\n{body}}};\n"
 
 
 def _chunk_name(index: int) -> str:

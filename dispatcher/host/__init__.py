@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatcher.emit_c99 import emit_c99, emit_parent_c99
+from dispatcher.emit_c99 import c_sources, emit_c99, emit_parent_c99
 from dispatcher.errors import UnusableInput
 from dispatcher.plan import Family
 
@@ -66,7 +66,7 @@ def build_comparison(family: Family, bundle_digest: str, directory: Path, compil
     sources = emit_c99(family, bundle_digest, directory / "family", prefix="family")
     sources += emit_parent_c99(family.parent, family.lower, family.upper, directory / "parent", prefix="parent")
     program = directory / "compare"
-    files = [str(path) for path in (*sources, _HARNESS) if path.suffix == ".c"]
+    files = [str(path) for path in (*c_sources(sources), _HARNESS)]
     includes = [f"-I{directory / name}" for name in ("family", "parent")]
     command = [compiler, *FLAGS, *includes, *files, "-o", str(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, own files

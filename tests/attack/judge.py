@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dispatcher.emit_c99 import emit_c99, emit_parent_c99
+from dispatcher.emit_c99 import c_sources, emit_c99, emit_parent_c99
 from dispatcher.host import FLAGS
 from dispatcher.interpret import eval32
 from dispatcher.runtime import Dispatcher
@@ -145,7 +145,7 @@ class HostJudge:
         sources += emit_parent_c99(parent, family.lower, family.upper, directory / "parent", prefix="parent")
         self._program, self._removed = directory / "judge", directory / "removed"
         self._removed.write_bytes(target.removed.astype(np.uint8).tobytes())
-        files = [str(path) for path in (*sources, _SOURCE) if path.suffix == ".c"]
+        files = [str(path) for path in (*c_sources(sources), _SOURCE)]
         includes = [f"-I{directory / name}" for name in ("family", "parent")]
         command = [compiler, *FLAGS, *flags, *includes, *files, "-o", str(self._program)]
         subprocess.run(command, check=True, timeout=_COMPILE_SECONDS, stdin=subprocess.DEVNULL)

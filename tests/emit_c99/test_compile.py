@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from dispatcher.emit_c99 import Layout, emit_c99
-from dispatcher.emit_c99.package import package_files, write_package
+from dispatcher.emit_c99.package import package_files
 from dispatcher.emit_c99.tables import build_tables
+from dispatcher.package import write_package
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.network_samples import chain
 from tests.emit_c99.families import (
@@ -71,6 +72,18 @@ def test_every_symbol_begins_with_the_prefix(compiler, package):
         names = [line.split()[-1] for line in listing.splitlines()]
         assert names
         assert [name for name in names if not name.startswith("net_")] == []
+
+
+def test_nothing_is_written_but_the_callers_memory_and_no_library_is_called(compiler, package):
+    """Reentrant: no writable data. Compilers may call memcpy and its like for plain loops (GCC manual, 2.1)."""
+    symbols = []
+    for source in sources(package):
+        assert compiler("-O2", "-fno-pic", NO_FMA, "-c", source, "-o", package / "object").returncode == 0
+        listing = subprocess.run(["nm", package / "object"], capture_output=True, text=True, check=True).stdout
+        symbols += [line.split()[-2:] for line in listing.splitlines()]
+    assert {kind for kind, _ in symbols} == {"T", "t", "R", "r", "U"}
+    called = {name for kind, name in symbols if kind == "U" and not name.startswith("net_")}
+    assert called <= {"memcpy", "memmove", "memset", "memcmp", "__stack_chk_fail"}
 
 
 def test_every_macro_begins_with_the_prefix_in_capitals(package):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import dispatcher.emit_c99
-from dispatcher.emit_c99 import emit_c99, emit_parent_c99
-from dispatcher.emit_c99.package import write_package
+from dispatcher.emit_c99 import c_sources, emit_c99, emit_parent_c99
 from dispatcher.errors import UnusableInput
 from dispatcher.layers import Elementwise, Gather, Input, Relu, dense, freeze
+from dispatcher.package import write_package
 from dispatcher.plan import Family, Leaf, Split, whole_member
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
@@ -41,7 +41,9 @@ def tiny_family() -> Family:
 
 
 @pytest.mark.parametrize("layout", ["packed", "masked"])
-@pytest.mark.parametrize("name", ["tiny.h", "tiny_data.h", "tiny_data.c", "README.md"])
+@pytest.mark.parametrize(
+    "name", ["tiny.h", "tiny_data.h", "tiny_data.c", "tiny_test_vectors.h", "README.md", "report.json"]
+)
 def test_golden_text(name, layout, tmp_path):
     """Every line of the expected files was checked by hand; a change of the format shows here."""
     emit_c99(tiny_family(), DIGEST, tmp_path / "tiny", "tiny", layout)
@@ -58,7 +60,7 @@ def test_the_code_is_the_templates_whatever_the_family(layout, parts, tmp_path):
     texts = [(tmp_path / package / "netslicer.c").read_text() for package in ("one", "two")]
     assert texts[0].split("*/\n", 1)[1] == texts[1].split("*/\n", 1)[1]
     assert all("declared evaluation order, contraction off" in text.split("*/\n", 1)[0] for text in texts)
-    common = ["kernels.c", "sums.c", "dense.c", "selfcheck.c"]
+    common = ["domain.c", "kernels.c", "sums.c", "dense.c", "selfcheck.c"]
     for name in ("netslicer.c", *common, *parts):
         pieces = re.split(r'#include "\w+\.c"\n', (TEMPLATES / name).read_text())
         assert all(piece in texts[0] for piece in pieces)
@@ -69,7 +71,8 @@ def test_every_file_says_where_it_comes_from(tmp_path):
     for path in emit_c99(FAMILY, DIGEST, tmp_path / "net"):
         assert DIGEST in path.read_text()
     for path in emit_parent_c99(FAMILY.parent, FAMILY.lower, FAMILY.upper, tmp_path / "parent"):
-        assert "parent alone, sha256" in path.read_text().replace("`", "").replace("The parent", "parent")
+        said = "parent alone, sha256" if path.name != "report.json" else '"bundle": null'
+        assert said in path.read_text().replace("`", "").replace("The parent", "parent")
 
 
 def test_the_same_family_gives_the_same_bytes(tmp_path):
@@ -79,8 +82,14 @@ def test_the_same_family_gives_the_same_bytes(tmp_path):
 
 def test_returned_paths_are_the_files_of_the_directory(tmp_path):
     paths = emit_c99(FAMILY, DIGEST, tmp_path / "new" / "net")
-    assert sorted(paths) == sorted((tmp_path / "new" / "net").iterdir())
-    assert {path.name for path in paths} == {"net.h", "net_data.h", "net.c", "net_data.c", "README.md"}
+    assert sorted(paths) == sorted(path for path in (tmp_path / "new" / "net").rglob("*") if path.is_file())
+    assert {path.relative_to(tmp_path / "new" / "net").as_posix() for path in paths} == {
+        *("net.h", "net_data.h", "net.c", "net_data.c", "README.md", "report.json"),
+        *("net_test_vectors.h", "net_selftest.c", "test/net_test.c"),
+        *("CMakeLists.txt", "library.properties", "library.json"),
+        *("zephyr/CMakeLists.txt", "zephyr/Kconfig", "zephyr/module.yml"),
+    }
+    assert {path.name for path in c_sources(paths)} == {"net.c", "net_data.c", "net_selftest.c"}
 
 
 @pytest.mark.parametrize("prefix", ["a", "Net2", "net_", "a" * 40, "integer", "NET"])
@@ -88,7 +97,7 @@ def test_prefixes(prefix, tmp_path, compiler):
     paths = emit_c99(FAMILY, DIGEST, tmp_path / "net", prefix)
     for path in paths:
         if path.suffix == ".c":
-            assert compiler("-fsyntax-only", path).returncode == 0
+            assert compiler("-fsyntax-only", f"-I{tmp_path / 'net'}", path).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -129,7 +138,7 @@ def test_a_file_is_left_alone(tmp_path):
 
 def test_nothing_is_left_if_writing_fails(tmp_path):
     with pytest.raises(UnusableInput, match="cannot write"):
-        write_package({"net.h": "text", "no/such/directory": "text"}, tmp_path / "net")
+        write_package({"net.h": "text", "x" * 300: "text"}, tmp_path / "net")
     assert not list(tmp_path.iterdir())
 
 

@@ -47,21 +47,31 @@ def test_subnormal_numbers_taken_for_zero(mode, compiler, package):
 
 
 @pytest.mark.parametrize("level", ["-Os", "-O2", "-O3", "-O2 -flto"])
-def test_contraction(level, compiler, package):
+@pytest.mark.parametrize(("pragma", "code"), [((), FINE), (("-DNET_NO_PRAGMA",), WRONG)], ids=["pragma", "none"])
+def test_contraction(level, pragma, code, compiler, package):
+    """The pragma keeps GCC from contracting what the flags allow; without it the check says so."""
     processor = Path("/proc/cpuinfo")
     if not processor.is_file() or "fma" not in processor.read_text().split():
         pytest.skip("this machine says of no fused multiply-add (-mfma)")
-    program = _build(compiler, package, *level.split(), "-mfma", "-ffp-contract=fast")
-    assert compiler.run(program, "nearest")[0] == WRONG
+    program = _build(compiler, package, *level.split(), *pragma, "-mfma", "-ffp-contract=fast")
+    assert compiler.run(program, "nearest")[0] == code
 
 
 @pytest.mark.mcu
-def test_contraction_on_a_microcontroller(board_with_fpu, package):
-    """GCC contracts on the Cortex-M4F unless told otherwise."""
-    for contract, code in (("fast", 1), ("off", 0)):
-        files = (f"-I{package}", HERE / "mcu" / "selfcheck.c", *sources(package))
-        program = board_with_fpu.build(package / "selfcheck", "-O2", f"-ffp-contract={contract}", *files)
-        assert board_with_fpu.run(program) == (code, [])
+@pytest.mark.parametrize(
+    ("flags", "code"),
+    [
+        (["-DNET_NO_PRAGMA", "-ffp-contract=fast"], WRONG),
+        (["-DNET_NO_PRAGMA", NO_FMA], FINE),
+        (["-ffp-contract=fast"], FINE),
+        (["-std=gnu11"], FINE),
+    ],
+)
+def test_contraction_on_a_microcontroller(flags, code, board_with_fpu, package):
+    """GCC contracts on the Cortex-M4F unless told otherwise, by a flag or by the pragma."""
+    files = (f"-I{package}", HERE / "mcu" / "selfcheck.c", *sources(package))
+    program = board_with_fpu.build(package / "selfcheck", "-O2", *flags, *files)
+    assert board_with_fpu.run(program) == (code, [])
 
 
 def _build(compiler, package: Path, *flags: str) -> Path:

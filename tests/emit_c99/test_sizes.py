@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from dispatcher.emit_c99 import Layout, emit_c99, masked_macs, parent_family, table_sizes
-from dispatcher.emit_c99.package import package_files, write_package
+from dispatcher.emit_c99.package import package_files
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import build_tables
 from dispatcher.errors import UnusableInput
 from dispatcher.layers import Input, dense
+from dispatcher.package import write_package
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain

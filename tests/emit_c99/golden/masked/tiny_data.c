@@ -4,61 +4,61 @@
  *   float32, declared evaluation order, contraction off (-ffp-contract=off) */
 #include "tiny_data.h"
 
-const float tiny_lower[TINY_INPUTS] = {
+const float tiny_lower[TINY_INPUTS] TINY_SECTION = {
     -0x1p+0f, 0x0p+0f,
 };
 
-const float tiny_upper[TINY_INPUTS] = {
+const float tiny_upper[TINY_INPUTS] TINY_SECTION = {
     0x1p+0f, 0x1p+1f,
 };
 
-const tiny_split tiny_splits[TINY_SPLITS] = {
+const tiny_split tiny_splits[TINY_SPLITS] TINY_SECTION = {
     {0x1.ap-4f, 0, 1},
 };
 
-const tiny_index tiny_cells[TINY_CELLS] = {
+const tiny_index tiny_cells[TINY_CELLS] TINY_SECTION = {
     0, 1,
 };
 
-const tiny_program tiny_programs[TINY_PROGRAMS] = {
+const tiny_program tiny_programs[TINY_PROGRAMS] TINY_SECTION = {
     {0, 4, 0, 2},
 };
 
-const tiny_step tiny_steps[TINY_STEPS] = {
+const tiny_step tiny_steps[TINY_STEPS] TINY_SECTION = {
     {0, 0, 0, 0, 2, 2, TINY_DIVIDED, 0},
     {2, 0, 0, 2, 2, 2, TINY_DENSE, 2},
     {0, 2, 2, 0, 2, 2, TINY_GATHER, 0},
     {8, 0, 0, 2, 2, 1, TINY_DENSE, 0},
 };
 
-const tiny_index tiny_indices[TINY_INDICES] = {
+const tiny_index tiny_indices[TINY_INDICES] TINY_SECTION = {
     1, 0,
 };
 
-const tiny_slot tiny_slots[TINY_SLOTS] = {
+const tiny_slot tiny_slots[TINY_SLOTS] TINY_SECTION = {
     {0, 0, 1, 1, 2},
 };
 
-const tiny_live tiny_live_of_step[TINY_STEPS] = {
+const tiny_live tiny_live_of_step[TINY_STEPS] TINY_SECTION = {
     {1, 1},
     {1, 1},
     {1, 1},
     {0, 1},
 };
 
-const tiny_index tiny_choices[TINY_CHOICES] = {
+const tiny_index tiny_choices[TINY_CHOICES] TINY_SECTION = {
     0, 1,
 };
 
-const uint8_t tiny_masks[TINY_MASK_BYTES] = {
+const uint8_t tiny_masks[TINY_MASK_BYTES] TINY_SECTION = {
     1, 3,
 };
 
-const tiny_place tiny_special_sets[TINY_SPECIAL_SETS] = {
+const tiny_place tiny_special_sets[TINY_SPECIAL_SETS] TINY_SECTION = {
     0,
 };
 
-const tiny_special tiny_specials[TINY_SPECIALS] = {
+const tiny_special tiny_specials[TINY_SPECIALS] TINY_SECTION = {
     {0x0p+0f, 0, 0},
 };
 
@@ -66,7 +66,7 @@ const float *const tiny_floats[TINY_CHUNKS] = {
     tiny_floats_0,
 };
 
-const float tiny_floats_0[11] = {
+const float tiny_floats_0[11] TINY_SECTION = {
     0x1p+1f, -0x1p+2f, 0x1p-2f, -0x1p+0f, 0x1p+0f, -0x1p-1f,
     0x1.99999ap-4f, 0x1p+1f, 0x1.555556p-2f, 0x1.8p+1f, -0x1p+0f,
 };

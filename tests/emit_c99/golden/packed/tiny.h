@@ -6,7 +6,9 @@
  * once at start-up and tiny_run() per input. Nothing else is written: no globals, no heap, no recursion.
  *
  * Compile every file of the package with -ffp-contract=off (a fused multiply-add rounds once where the declared order
- * rounds twice) and without -ffast-math. Files: tiny.c (code), tiny_data*.c (tables). */
+ * rounds twice) and without -ffast-math. Pragmas switch contraction off too, where build systems give no way to set
+ * flags; -DTINY_NO_PRAGMA takes away the one for GCC, whose manual calls it a means of debugging.
+ * Files: tiny.c (code), tiny_data*.c (tables), tiny_selftest.c (vectors; optional). */
 #ifndef TINY_H
 #define TINY_H
 
@@ -21,6 +23,7 @@
 #define TINY_SCRATCH_FLOATS 4
 #define TINY_LIST_UNITS 2
 #define TINY_SCRATCH_BYTES 40
+#define TINY_PARENT_MEMBER 1
 typedef uint16_t tiny_index;
 typedef uint16_t tiny_row;
 
@@ -30,6 +33,15 @@ typedef uint16_t tiny_row;
 #define TINY_NAN (-2)              /* an input is NaN */
 #define TINY_OUT_OF_DOMAIN (-3)    /* an input is outside the domain, where nothing was proved */
 #define TINY_WRONG_ARITHMETIC (-4) /* the compiled code does not compute in the declared order and precision */
+
+/* What becomes of inputs outside the domain; compile every file with -DTINY_POLICY=... to choose. Infinite numbers
+ * are clamped like others, but never given to the parent. NaN is always refused. */
+#define TINY_REJECT 0 /* they are refused: TINY_OUT_OF_DOMAIN */
+#define TINY_CLAMP 1  /* their numbers are moved to the nearest ones of the domain */
+#define TINY_PARENT 2 /* the parent evaluates them; the package must have been emitted with it */
+#ifndef TINY_POLICY
+#define TINY_POLICY TINY_REJECT
+#endif
 
 /* Working memory of one call. Needs no initialisation; nothing in it survives or matters between calls. */
 typedef struct {
@@ -46,16 +58,22 @@ extern "C" {
 
 /* Evaluates the network: in[TINY_INPUTS] to out[TINY_OUTPUTS]; in and out may overlap.
  * Returns TINY_OK, or, leaving out as it is, TINY_BAD_ARGUMENT, or TINY_NAN or TINY_OUT_OF_DOMAIN for
- * the first input that is not within the domain's bounds. */
+ * the first number that is refused. */
 int tiny_run(const float *in, float *out, tiny_scratch *scratch);
 
-/* The cell that serves an input, 0 .. TINY_CELLS - 1, or a negative code as for tiny_run. */
+/* The cell that serves an input, 0 .. TINY_CELLS - 1, or TINY_CELLS if the parent does, or a negative code as
+ * for tiny_run. */
 int tiny_route(const float *in);
 
 /* Checks at run time what the compiler's options and the floating-point unit's modes do to the kernels: fused
  * multiply-add, reordered sums, excess precision, other rounding modes, subnormal numbers flushed to zero.
  * Returns TINY_OK or TINY_WRONG_ARITHMETIC. */
 int tiny_selfcheck(void);
+
+/* In tiny_selftest.c, for start-up or production tests: tiny_selfcheck(), then every vector of
+ * tiny_test_vectors.h. Returns TINY_OK, a negative code, or the number of the first vector, counted from 1, for
+ * which cell or outputs are not those of the reference interpreter. */
+int tiny_selftest(tiny_scratch *scratch);
 
 #ifdef __cplusplus
 }

@@ -16,6 +16,12 @@
 #define TINY_CHUNK_BITS 19
 typedef uint16_t tiny_place;
 
+/* Where the tables go, after every declarator: -D'TINY_SECTION=__attribute__((section(".tables")))' for instance. They
+ * are read as ordinary memory. */
+#ifndef TINY_SECTION
+#define TINY_SECTION
+#endif
+
 /* Routing test: in[axis] <= threshold goes low. Splits stand in preorder. */
 typedef struct {
     float threshold;
