@@ -5,24 +5,27 @@ Written from CERTIFICATE.md alone. `form` and `parent` read, `member` rebuilds m
 
 Why the bounds are bounds
 -------------------------
-Let ε = 2^−53, W the width of the widest layer, L the number of layers, M the sum over all links (`parent.Link`) of the
-most units that read one and the same source unit, m = W + M + 5L + 16 and g = mε/(1 − mε). A sum of products in which
-no term meets more than m roundings is computed with an error of at most g times the sum of the terms' magnitudes, in
-any order and with or without FMA, as conventional matrix products are (not Strassen's). **κ = 8mε** is more than 7g.
-Weights, biases, constants and boxes are float32 numbers, so they are exact in float64.
+Let ε = 2^−53, W the width of the widest layer, L the number of layers, M the sum over all gather, concat, add and
+element-wise layers of the most terms of the layer that read one and the same unit, m = W + M + 5L + 16 and
+g = mε/(1 − mε). A sum of products in which no term meets more than m roundings is computed with an error of at most g
+times the sum of the terms' magnitudes, in any order and with or without FMA, as conventional matrix products are (not
+Strassen's). **κ = 8mε** is more than 7g. Weights, biases, constants and boxes are float32 numbers, so they are exact in
+float64.
 
 1. *Noise.* CERTIFICATE.md §4 asks for r = ρS + τ with S = abs(b) + Σ abs(w)·H. The code uses
    r′ = (1+κ)((ρ+κ)S + τ), all terms positive, so that in spite of rounding r′ ≥ (1+4g)(r + 7gS).
    τ takes the dense row of the table for all kinds, and (with γ_{n+1} < 1/8 growing the flushed terms) 3 instead of 2.
-2. *Interval rule.* With mid and rad computed, abs(x − mid) ≤ rad + 2εH. Centre and radius come out within 3gS of
-   the exact ones, the two outward steps round by gS + 2εr′ at most; r′ holds all this besides r. Element-wise
-   and add layers need less (a division is a product with the rounded reciprocal), gather, concat and relu are exact.
+2. *Interval rule.* With mid and rad computed, abs(x − mid) ≤ rad + 2εH. Centre and radius of a dense layer come out
+   within 3gS of the exact ones, the two outward steps round by gS + 2εr′ at most; r′ holds all this besides r. The sums
+   of element-wise and add layers need less (a division is a product with the rounded reciprocal). Input, gather, concat
+   and relu are exact: one unit times 1 plus 0. They are charged κS only where 4. says so.
 3. *Relu lines.* For l < 0 < u and A > 0, A·relu(z) ≤ A′·(z − l) holds for every A′ ≥ A·u/(u − l), by convexity.
    The chord is taken (1 + 32ε) too steep, more than the roundings of the chord (3ε) and of A′ = A·mean + abs(A)·half
    (9ε) can take away, and o/2 = ``lift`` is (1 + 64ε) too large, so A·o ≥ A′·(−l). For A < 0, A′ is A·α
    up to 9ε·abs(A), where α lies between 2^−40 and 1 − 32ε, or is exactly 0: in [0, 1] either way, and where α > 0 the
    chord is at least ½, so that 32ε of it exceed 9ε. A·lift + abs(A)·lift·(1 + κ) is at least A·o for
-   A > 0 and at least 0 for A < 0, rounding included, as κ > 7g. Coefficients of active units are moved as they are.
+   A > 0 and at least 0 for A < 0, rounding included, as κ > 7g. Coefficients of units that are active
+   on all boxes are left as they are; on one box of several that is A·1 + abs(A)·0, as exact; an inactive one's are 0.
 4. *Elimination.* Read computed coefficients as exact numbers; errors of the step that computed them are charged to the
    readers' r′: a coefficient of source unit j is off by g·Σ abs(A_i·w_ij) at most (product, and sum over readers),
    which moves the bound by that times H_j, in total g·Σ_i abs(A_i)·S_i. The rounding of A·b is at most g·abs(A)·S,

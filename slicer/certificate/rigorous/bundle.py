@@ -206,7 +206,7 @@ class _Bundle:
             self.listed[path] = form.text(entry["sha256"], where), size
         expect([*self.listed] == sorted(self.listed), MANIFEST, "expected files by increasing path")
         expect(len(self.listed) == len(fields["files"]), MANIFEST, "expected every file once")
-        odd = sorted({*self.listed, MANIFEST} ^ self.files.keys())
+        odd = sorted({*self.listed, MANIFEST} ^ set(self.files))
         expect(not odd and MANIFEST not in self.listed, MANIFEST, f"expected exactly the files listed, got {odd[:1]}")
         source = fields["source"]
         expect(source in MODELS, f"{MANIFEST}: source", f"expected one of {', '.join(MODELS)}")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from slicer.certificate.rigorous import form
-from slicer.certificate.rigorous.bounds import Interval, input_interval, interval
+from slicer.certificate.rigorous.bounds import Bounds
 from slicer.certificate.rigorous.closings import Failure, verify
 from slicer.certificate.rigorous.form import Refusal, expect
 from slicer.certificate.rigorous.member import rebuild
@@ -21,7 +21,7 @@ from slicer.certificate.verdict import Accepted, Rejected, Verdict
 PRODUCER_MARGIN = 2.0**-10
 UNTRUSTED = "expected proofs only: a solver's word counts only where solvers are trusted"
 _KEYS = ("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
-_NODES, _NUMBERS = 256, 1 << 24  # verified together: nodes, but fewer than so many numbers in an array over all units
+_NODES, _NUMBERS = 1024, 1 << 24  # verified together: nodes, but fewer than so many numbers in an array over all units
 
 
 class Checker:
@@ -43,14 +43,13 @@ class Checker:
 
     def check_overflow(self, lower: ArrayLike, upper: ArrayLike) -> Verdict:
         """Whether no evaluation on the box ``[n_in]`` can overflow (CERTIFICATE.md §4)."""
-        known: list[Interval] = []
+        bounds = Bounds(self.parent, np.array([lower], np.float64), np.array([upper], np.float64))
         with np.errstate(all="ignore"):
             for position, layer in enumerate(self.parent.layers):
-                box = np.array([lower], np.float64), np.array([upper], np.float64)
-                known.append(interval(self.parent, position, known) if position else input_interval(*box))
+                scale = bounds.extend(position, 1)[:, 0]
                 if position and not layer.rounding:
                     continue  # only inputs and sums are limited; a layer that moves numbers cannot overflow
-                scale = known[-1].scale[0] * (1 + self.parent.kappa * (layer.rounding > 0))
+                scale = scale * (1 + self.parent.kappa * (layer.rounding > 0))
                 bad = np.flatnonzero(~(scale <= 1 / T))
                 if len(bad):
                     where = f"{FILE}: layers[{position}]: unit {bad[0]}"
@@ -65,7 +64,7 @@ class Checker:
         Refusal
             If a constant overflows, as it cannot if the units are inactive.
         """
-        return rebuild(self.parent, removed)
+        return rebuild(self.parent, [self.parent.relus[layer] + unit for layer, units in removed for unit in units])
 
     def check_cell(
         self,
@@ -106,29 +105,24 @@ class Checker:
         form.fixed(fields, where, parent=self.parent.digest, member=digest)
         corners = form.corners(fields["box"], f"{where}: box", self.parent.inputs)
         expect(all(map(np.array_equal, corners, box)), f"{where}: box", "expected the box of the cell")
-        removed = self.parent.unit_lists(fields["removed"], f"{where}: removed")
-        expect(
-            self.rebuild_member(removed) == member,
-            f"{where}: removed",
-            "expected another member's file to follow from it",
-        )
-        flat, attested = self.parent.flat(removed), set[int]()
+        removed = self.parent.numbers(fields["removed"], f"{where}: removed")
+        follows = rebuild(self.parent, removed) == member
+        expect(follows, f"{where}: removed", "expected another member's file to follow from it")
+        attested, place = set[int](), f"{where}: attested"
         if "attested" in fields:
-            place = f"{where}: attested"
-            attested = set(self.parent.flat(self.parent.unit_lists(fields["attested"], place)))
-            expect(attested and attested.issubset(flat), place, "expected units of the removed ones, no empty list")
+            attested = set(self.parent.numbers(fields["attested"], place))
+            expect(attested and attested.issubset(removed), place, "expected units of the removed ones, no empty list")
             expect(trust_solver, place, UNTRUSTED)
-        nodes = walk(self.parent, fields["tree"], box, set(flat) - attested, f"{where}: tree")
-        closings, worst, failures = 0, list[float](), list[Failure]()
-        together = max(1, min(_NODES, _NUMBERS // sum(map(len, self.parent.units))))
+        nodes = walk(self.parent, fields["tree"], box, set(removed) - attested, f"{where}: tree")
+        closings, worst, failures = 0, -np.inf, list[Failure]()
+        together = max(1, min(_NODES, _NUMBERS // self.parent.size))
         while batch := list(itertools.islice(nodes, together)):
-            closings += sum(len(node.closings) - node.closings.count(0) for node in batch)
-            run = verify(self.parent, batch, margin)
-            failures += run.failures()
-            worst.append(run.worst())
+            bounds, unproved = verify(self.parent, batch, margin)
+            closings, worst = closings + len(bounds), max(worst, float(bounds.max()))
+            failures += unproved
         if failures:
-            return _rejected(where, sorted(failure[:3] for failure in failures), min(failures)[3])
-        return Accepted(len(fields["tree"]), closings, len(flat), -max(worst) if worst else None, len(attested))
+            return _rejected(where, sorted(failures))
+        return Accepted(len(fields["tree"]), closings, len(removed), -worst if closings else None, len(attested))
 
 
 def certificate_path(cell: int) -> str:
@@ -136,9 +130,9 @@ def certificate_path(cell: int) -> str:
     return f"certificates/{cell:06d}.json"
 
 
-def _rejected(where: str, failures: list[tuple[int, int, int]], bound: float) -> Rejected:
-    """The verdict on closings that do not hold, given the bound of the first."""
-    node, layer, unit = failures[0]
+def _rejected(where: str, failures: list[Failure]) -> Rejected:
+    """The verdict on closings that do not hold."""
+    node, layer, unit, bound = failures[0]
     got = "facts that contradict the bounds" if np.isnan(bound) else f"a bound {bound:.6g} above zero"
     why = f"expected a proved sign of unit {unit} of relu layer {layer}, got {got}"
-    return Rejected(f"{where}: tree[{node}]", why, tuple(failures))
+    return Rejected(f"{where}: tree[{node}]", why, tuple(failure[:3] for failure in failures))

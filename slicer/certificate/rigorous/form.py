@@ -14,6 +14,7 @@ from slicer.certificate.verdict import Rejected
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 LARGEST = float(np.finfo(np.float32).max)
 MAX_NESTING = 32
 _BITS = re.compile(r"(?:[0-9a-f]{8})*")

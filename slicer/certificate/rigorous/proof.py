@@ -17,7 +17,7 @@ Box = tuple[Array, Array]
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A node with closings: its box, and one byte for every relu unit of the parent: 0, INACTIVE or ACTIVE.
+    """A node with closings: its box, and one byte for every unit of the parent: 0, INACTIVE or ACTIVE.
 
     ``facts`` are the closings of the proper ancestors, ``closings`` its own.
     """
@@ -31,15 +31,15 @@ class Node:
 def walk(parent: Parent, tree: object, box: Box, removed: Collection[int], where: str) -> Iterator[Node]:
     """The nodes with closings, in preorder.
 
-    On the way every leaf is checked to have all ``removed`` units (numbers in vectors over all relu units) closed
-    inactive by itself or an ancestor.
+    On the way every leaf is checked to have all ``removed`` units (numbered through) closed inactive by itself or an
+    ancestor.
 
     Raises
     ------
     Refusal
         If the form is wrong, or a leaf lacks a removed unit.
     """
-    waiting = [(box, bytes(parent.relu_units))]
+    waiting = [(box, bytes(parent.size))]
     for position, value in enumerate(form.items(tree, where)):
         place = f"{where}[{position}]"
         expect(waiting, place, "expected the end: the tree is complete")
@@ -64,15 +64,13 @@ def walk(parent: Parent, tree: object, box: Box, removed: Collection[int], where
 
 def _close(parent: Parent, value: object, mark: int, states: tuple[bytearray, bytearray], where: str) -> None:
     """Mark the units of one list of closings in the states, in which they must be 0."""
-    rows = parent.unit_lists(value, where)
-    expect(rows, where, "expected no empty list")
+    units = parent.numbers(value, where)
+    expect(units, where, "expected no empty list")
     state, closings = states
-    for layer, units in rows:
-        start = parent.offset[layer]
-        for unit in units:
-            if state[start + unit]:
-                raise Refusal(where, "expected units that neither this node nor an ancestor closes elsewhere")
-            state[start + unit] = closings[start + unit] = mark
+    for unit in units:
+        if state[unit]:
+            raise Refusal(where, "expected units that neither this node nor an ancestor closes elsewhere")
+        state[unit] = closings[unit] = mark
 
 
 def halves(node: dict[str, Any], box: Box, where: str) -> tuple[Box, Box]:
