@@ -6,12 +6,15 @@ if nothing in it rests on a solver's word, else it is rejected, or attested wher
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+from joblib import effective_n_jobs
 
 from dispatcher.errors import UnusableInput
 from dispatcher.files import PARENT_FILE
@@ -22,7 +25,8 @@ from slicer.certificate.verdict import Accepted, AuditResult, CellOutcome, Rejec
 from slicer.family.pipeline import spread
 from slicer.readers import read_network_bytes
 
-MANY_CELLS = 64  # for a process at a time: opening a bundle costs about as much as checking some cells
+MANY_CELLS = 64  # for a process at a time: opening a bundle costs about as much as checking some cells,
+PARTS = 4  # but no more parts for a process than these: opening a bundle of many cells costs more
 FEW_CELLS = 16  # are checked in this process: starting another one, with one BLAS thread, would cost more
 
 
@@ -179,7 +183,8 @@ def _rigorous(
     if isinstance(opened.bundle, Rejected) or len(chosen) < FEW_CELLS or not set(chosen) <= set(range(opened.total)):
         return audit_directory(path, cells=cells, progress=progress, trust_solver=trust_solver)
     check = partial(audit_directory, trust_solver=trust_solver)
-    parts = [chosen[first : first + MANY_CELLS] for first in range(0, len(chosen), MANY_CELLS)]
+    size = max(MANY_CELLS, math.ceil(len(chosen) / (PARTS * effective_n_jobs(jobs))))
+    parts = [chosen[first : first + size] for first in range(0, len(chosen), size)]
     outcomes: list[CellOutcome] = []
     for result in spread(check, [(path, part) for part in parts], jobs):
         if isinstance(result.bundle, Rejected) or result.digest != opened.digest:

@@ -21,7 +21,7 @@ from slicer.certificate.verdict import Accepted, Rejected, Verdict
 PRODUCER_MARGIN = 2.0**-10
 UNTRUSTED = "expected proofs only: a solver's word counts only where solvers are trusted"
 _KEYS = ("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
-_NODES, _NUMBERS = 1024, 1 << 24  # verified together: nodes, but fewer than so many numbers in an array over all units
+_NODES, _NUMBERS = 1 << 10, 1 << 22  # verified together: nodes, but with fewer numbers in an array over all units
 
 
 class Checker:

@@ -17,7 +17,7 @@ from slicer.certificate.rigorous.parent import Parent, T
 from slicer.certificate.rigorous.proof import ACTIVE, INACTIVE, Node
 
 Failure = tuple[int, int, int, float]
-NUMBERS = 1 << 18  # in one coefficient array: 512 KiB, so that a few of them stay in the cache,
+NUMBERS = 1 << 17  # in one coefficient array: 1 MiB, so that a few of them stay in the cache,
 ROWS = 128  # but at least this many rows, so that a part of a wide weight matrix is not copied for a few,
 MOST = 1 << 24  # unless they take more than 128 MiB
 SIMILAR = 4  # nodes whose numbers of bounds differ by less are bounded together

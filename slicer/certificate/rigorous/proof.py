@@ -40,6 +40,10 @@ def walk(parent: Parent, tree: object, box: Box, removed: Collection[int], where
         If the form is wrong, or a leaf lacks a removed unit.
     """
     waiting = [(box, bytes(parent.size))]
+    marks = bytearray(parent.size)
+    for unit in removed:
+        marks[unit] = INACTIVE
+    needed = int.from_bytes(marks, "little")  # states as integers: of a byte's values 0 to 2 only INACTIVE has its bit
     for position, value in enumerate(form.items(tree, where)):
         place = f"{where}[{position}]"
         expect(waiting, place, "expected the end: the tree is complete")
@@ -57,7 +61,7 @@ def walk(parent: Parent, tree: object, box: Box, removed: Collection[int], where
             waiting += [(half, facts) for half in reversed(halves(node, box, place))]
             expect(len(waiting) * (2 * len(box[0]) + len(facts)) <= MAX_WAITING, place, "expected a tree less deep")
         else:
-            good = {INACTIVE}.issuperset(map(facts.__getitem__, removed))
+            good = needed & int.from_bytes(facts, "little") == needed
             expect(good, place, "expected all removed units closed on the way to this leaf")
     expect(not waiting, where, "expected a whole tree in preorder, got too few nodes")
 
