@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from joblib import effective_n_jobs
-
 from dispatcher.errors import UnusableInput
 from dispatcher.files import PARENT_FILE
 from dispatcher.manifest import MANIFEST_FILE, read_manifest
@@ -23,6 +21,7 @@ from slicer.certificate.exact import audit_exactly
 from slicer.certificate.rigorous import audit_directory
 from slicer.certificate.verdict import Accepted, AuditResult, CellOutcome, Rejected, Verdict
 from slicer.family.pipeline import spread
+from slicer.family.workers import LokyWorkers
 from slicer.readers import read_network_bytes
 
 MANY_CELLS = 64  # for a process at a time: opening a bundle costs about as much as checking some cells,
@@ -183,7 +182,7 @@ def _rigorous(
     if isinstance(opened.bundle, Rejected) or len(chosen) < FEW_CELLS or not set(chosen) <= set(range(opened.total)):
         return audit_directory(path, cells=cells, progress=progress, trust_solver=trust_solver)
     check = partial(audit_directory, trust_solver=trust_solver)
-    size = max(MANY_CELLS, math.ceil(len(chosen) / (PARTS * effective_n_jobs(jobs))))
+    size = max(MANY_CELLS, math.ceil(len(chosen) / (PARTS * LokyWorkers(jobs).count)))
     parts = [chosen[first : first + size] for first in range(0, len(chosen), size)]
     outcomes: list[CellOutcome] = []
     for result in spread(check, [(path, part) for part in parts], jobs):

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from dispatcher.cost import cost
 from dispatcher.encode import digest
 from dispatcher.errors import UnusableInput
 from dispatcher.files import network_bytes
 from dispatcher.layers import Dense, Layers, Relu, check_layers
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 # γ_m = m·u/(1 − m·u) needs m·u well below 1; the certificate format states the limit (CERTIFICATE.md §4).
 MAX_FAN_IN = 1 << 20
@@ -54,6 +56,8 @@ class Network:
     @cached_property
     def graph(self) -> nx.DiGraph:
         """Layer positions, with an edge from every source to its reader."""
+        import networkx as nx  # noqa: PLC0415 - takes a tenth of a second, which every worker of an audit would spend
+
         graph = nx.DiGraph()
         graph.add_nodes_from(range(len(self.layers)))
         graph.add_edges_from((source, p) for p, layer in enumerate(self.layers) for source in layer.sources)

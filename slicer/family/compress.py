@@ -23,7 +23,6 @@ from slicer.certificate.verdict import Rejected
 from slicer.family.bundle import Staging
 from slicer.family.cell import CellCounts, CellResult
 from slicer.family.checkpoint import CellStore, finished_cells, partial_folder, working_folder
-from slicer.family.cluster import dask_workers, ray_workers
 from slicer.family.growth import grow
 from slicer.family.interruption import Interrupted, Interruption, interruptible
 from slicer.family.measure import Samples, cell_measures, read_samples
@@ -184,6 +183,8 @@ def _workers(options: Options) -> AbstractContextManager[Workers]:
     if options.backend == "loky":
         return nullcontext(LokyWorkers(options.jobs))
     assert options.address is not None  # Options made sure of it
+    from slicer.family.cluster import dask_workers, ray_workers  # noqa: PLC0415 - imports Dask where it is installed
+
     return dask_workers(options.address) if options.backend == "dask" else ray_workers(options.address, options.jobs)
 
 
