@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dispatcher.host import host_compiler
-from tests.benchmarks import acasxu, halfspaces
+from tests.benchmarks import acasxu, baselines, halfspaces, ideas, prover
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
 
@@ -67,3 +67,26 @@ def test_a_halfspace_leaf_bounds_every_input_with_its_signs():
         assert (found.second + tolerance >= second.max(axis=0)).all()
         decided = found.upper[unit] if sign < 0 else found.lower[unit]
         assert decided == pytest.approx(0, abs=tolerance)
+
+
+def test_the_provers_page_shows_earlier_runs_solvers_and_ideas(tmp_path):
+    model = write_onnx(tmp_path / "net.onnx", chain(np.random.default_rng(1), [2, 6, 6, 1]))
+    cells = [str(model), "--domain", "0:1", "--cells", "2", "--count", "1", "--out", str(tmp_path)]
+    assert prover.main([*cells, "--effort", "1", "--jobs", "1", "--name", "first"]) == 0
+    assert baselines.main([*cells, "--methods", "milp", "--effort", "5", "--deadline", "2"]) == 0
+    assert (
+        ideas.main(
+            [str(model), "--domain", "0:1", "--cells", "2", "--count", "1", "--effort", "5", "--out", str(tmp_path)]
+        )
+        == 0
+    )
+    shown = {"runs": "first", "baselines": "baselines", "ideas": "ideas"}
+    further = [word for name, file in shown.items() for word in (f"--{name}", str(tmp_path / f"{file}.json"))]
+    assert prover.main([*cells, *further, "--effort", "20", "--jobs", "1"]) == 0
+    page = (tmp_path / "prover.md").read_text()
+    assert [run["effort"] for run in json.loads((tmp_path / "prover.json").read_text())["runs"]] == [1, 20]
+    assert page.count("`python -m tests.benchmarks.prover ") == 2
+    assert "## The prover and solvers on the same claims" in page
+    assert "## Ideas for the search" in page
+    assert str(tmp_path) not in page
+    assert (tmp_path / "prover.png").stat().st_size > 1000

@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for idea in IDEAS
         ]
     record = {"model": options.model.name, "command": _command(options), "machine": machine(), "rows": rows}
-    write_record(options.out, options.name, record, _page(record))
+    write_record(options.out, options.name, record, page(record))
     return 0
 
 
@@ -203,7 +203,7 @@ def _relax(idea: Idea) -> Callable[[np.ndarray, np.ndarray], Relaxation]:
     return relax
 
 
-def _page(record: dict) -> list[str]:
+def page(record: dict) -> list[str]:
     """The record as a table."""
     rows = [
         f"| {row['idea']} | {row['effort']:,} | {row['closure']:.1%} | {row['lowest']:.1%} | {row['inactive']:.1f} | {row['boxes']:,.0f} | {row['cpu_seconds']:.2f} |"

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.prover MODEL… --domain DOMAIN --cells 32 1024 --count 32 64 --effort 1 10 100 1000 4000 16000
 
 writes ``prover.json``, ``prover.md`` and ``prover.png`` (or ``--name``) to ``artifacts/benchmarks``. Every effort is a run of its own from the
-start. With ``--baselines FILE`` (a record of `tests.benchmarks.baselines`) the plot and the page show the solvers too.
+start. ``--runs`` adds records of earlier runs to the page; ``--baselines`` and ``--ideas`` those of
+`tests.benchmarks.baselines` and `tests.benchmarks.ideas`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from slicer.network import Network
 from slicer.search.cell import search_cell
 from slicer.search.verdict import Open, Proved, Refuted
 from tests.benchmarks.baselines import NAMES
+from tests.benchmarks.baselines_record import page as baselines_page
+from tests.benchmarks.ideas import page as ideas_page
 from tests.benchmarks.prover_cells import CellSet, add_arguments, cell_sets, command_part
 from tests.benchmarks.record import machine, write_record
 
@@ -33,16 +36,22 @@ from tests.benchmarks.record import machine, write_record
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     options = _options(argv)
-    runs = []
+    earlier = [json.loads(path.read_text()) for path in options.runs]
+    runs = [run for record in earlier for run in record["runs"]]
     for cells in cell_sets(options):
         for effort in options.effort:
             runs.append(_run(cells, effort, options.jobs))
             print(json.dumps(runs[-1]), file=sys.stderr, flush=True)
-    baselines = json.loads(options.baselines.read_text()) if options.baselines else None
-    record = {"command": _command(options), "machine": machine(), "runs": runs}
+    runs.sort(key=lambda run: (run["set"], run["effort"]))
+    baselines, ideas = (
+        [json.loads(path.read_text()) for path in paths] for paths in (options.baselines, options.ideas)
+    )
+    commands = [command for record in earlier for command in record["commands"]]
+    commands += [_command(options)] if options.model or options.digits else []
+    record = {"commands": commands, "machine": machine(), "runs": runs, "baselines": baselines, "ideas": ideas}
     options.out.mkdir(parents=True, exist_ok=True)
     _plot(runs, baselines, options.out / f"{options.name}.png")
-    write_record(options.out, options.name, record, _page(record, options.name))
+    write_record(options.out, options.name, record, [*_page(record, options.name), *_further(record)])
     return 0
 
 
@@ -51,7 +60,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.add_argument("--effort", type=int, nargs="+", default=[1, 10, 100, 1000, 4000, 16000])
-    parser.add_argument("--baselines", type=Path, help="a record of tests.benchmarks.baselines")
+    for name in ("runs", "baselines", "ideas"):
+        parser.add_argument(f"--{name}", type=Path, nargs="+", default=[], help="records to show on the page too")
     parser.add_argument("--jobs", type=int, default=-1)
     parser.add_argument("--name", default="prover")
     parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
@@ -108,7 +118,7 @@ def _cell(content: bytes, number: int, box: Box, effort: int) -> dict:
     }
 
 
-def _plot(runs: Sequence[dict], baselines: dict | None, path: Path) -> None:
+def _plot(runs: Sequence[dict], baselines: Sequence[dict], path: Path) -> None:
     """Closure against CPU seconds, a line for each set; baselines as points."""
     import matplotlib as mpl
 
@@ -129,10 +139,10 @@ def _plot(runs: Sequence[dict], baselines: dict | None, path: Path) -> None:
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def _baseline_points(baselines: dict | None) -> list[dict]:
+def _baseline_points(baselines: Sequence[dict]) -> list[dict]:
     """Closure and CPU seconds per cell of every solver; of those asked about a sample, scaled to all claims."""
     points = []
-    for found in baselines["sets"] if baselines else ():
+    for found in (found for record in baselines for found in record["sets"]):
         for row in (row for row in found["rows"] if row["method"] in NAMES):
             decided = found["candidates"] - found["claims"] + row["share"] * found["claims"]
             seconds = row["cpu_per_cell"] * found["claims"] / max(1, row["asked"])
@@ -152,9 +162,8 @@ def _page(record: dict, name: str) -> list[str]:
     return [
         "# What the prover decides",
         "",
-        f"`{record['command']}`",
-        "",
-        f"{record['machine']}; two workers with one BLAS thread each. A candidate is a unit whose phase never changed over the falsifier's points; closure is the share of "
+        *(line for command in record["commands"] for line in (f"`{command}`", "")),
+        f"{record['machine']}; workers with one BLAS thread each. A candidate is a unit whose phase never changed over the falsifier's points; closure is the share of "
         "them that are proved, or refuted by a float32 input that eval32 confirms. CPU seconds are those of falsification and search, per cell; memory is the largest "
         "resident size of a worker so far.",
         "",
@@ -164,6 +173,12 @@ def _page(record: dict, name: str) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|---|---|",
         *rows,
     ]
+
+
+def _further(record: dict) -> list[str]:
+    """The pages of baselines and ideas, one level down."""
+    pages = [*map(baselines_page, record["baselines"]), *map(ideas_page, record["ideas"])]
+    return ["", *(f"#{line}" if line.startswith("#") else line for page in pages for line in [*page, ""])]
 
 
 if __name__ == "__main__":

@@ -138,3 +138,14 @@ def test_bytes_are_canonical_and_name_the_parent() -> None:
     record = json.loads(member)
     assert canonical(record) == member
     assert (record["format"], record["parent"]) == ("netslicer-member/1", checker.parent.digest)
+
+
+def test_prefixes_that_overflow_are_refused() -> None:
+    """Without h₀ unit 0 of layer 3 is the constant 2^100; 2^40 times that is a prefix, before a term that varies."""
+    first = dense(0, np.ones((2, 1)))
+    second = dense(2, np.array([[-(2.0**100), 0], [0, 1]]), np.array([2.0**100, 0]))
+    layers = (Input(1), first, Relu(1, 2), second, Relu(3, 2), dense(4, np.array([[2.0**40, 1]])))
+    checker = Checker(network_bytes(layers))
+    checker.rebuild_member([])
+    with pytest.raises(Refusal, match="finite constants"):
+        checker.rebuild_member([(2, [0])])

@@ -79,12 +79,7 @@ class Verification:
         """Steps 2 and 3 of §5, and this layer's closings; "sides" are upper and −lower, ``[2, width, nodes]``."""
         layer, own, places = self.parent.layers[position], self.parent.spans[position], self.parent.places(position)
         lower, upper = self.bounds.lower[own, :count], self.bounds.upper[own, :count]
-        facts, closings = (
-            np.array(
-                [np.any([marks[place, :count] == mark for place in places], axis=0) for mark in (INACTIVE, ACTIVE)]
-            )
-            for marks in (self.facts, self.closings)
-        )
+        facts, closings = (_marked(marks[:, :count], places) for marks in (self.facts, self.closings))
         sides, room = np.array([upper, -lower]), self.margin * self.bounds.noise[own, :count] * (layer.rounding > 0)
         sides, proved = (np.where(facts, np.minimum(side, 0), side) for side in (sides, sides + room))
         needed = (sides > 0).all(axis=0) & (self.deepest[:count] > position)

@@ -14,6 +14,7 @@ from slicer.certificate.rigorous.form import Mask, canonical, expect
 from slicer.certificate.rigorous.parent import Layer, Parent
 
 Vector = NDArray[np.float32]
+OVERFLOW = "expected finite constants: without the removed units a sum overflows"
 
 
 def rebuild(parent: Parent, removed: Collection[int]) -> bytes:
@@ -56,8 +57,7 @@ class _Member:
             values = given.sum(axis=0) * factor / divisor + constant
         if layer.kind == "relu":
             values = np.where(self.removed[own], np.float32(0), np.maximum(values, 0))
-        why = "expected finite constants: without the removed units a sum overflows"
-        expect(not np.isinf(values).any(), f"layer {position}", why)
+        expect(not np.isinf(values).any(), f"layer {position}", OVERFLOW)
         self.values[own] = values
 
     def _dense(self, position: int, given: Vector, weight: Vector, bias: Vector) -> Vector:
@@ -70,10 +70,9 @@ class _Member:
             rows = terms[:, column] & (column < first)
             start[rows] += weight[rows, column] * given[column]
             recorded |= rows
+        expect(np.isfinite(start).all(), f"layer {position}", OVERFLOW)
         self.dense[position] = terms, first, start, recorded
-        total = start + bias
-        total[np.isnan(total)] = np.inf  # from infinities: an overflow, not a unit that varies
-        return np.where(first == len(given), total, np.float32(np.nan))
+        return np.where(first == len(given), start + bias, np.float32(np.nan))
 
     def entry(self, position: int, layer: Layer) -> dict[str, object]:
         """The member's entry for one layer, whose needed units mark the source units that they need."""
