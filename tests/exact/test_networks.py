@@ -26,7 +26,7 @@ def corners(box: Box) -> check.Box:
 
 def searched(network, box: Box, effort: int = 30) -> Draft:
     """A bundle of one cell with what the real search proves."""
-    result = CellWorker(network.content).run(0, box, effort, 0, lambda: False)
+    result = CellWorker(network.content).run(0, box, effort, 0)
     certificate = json.loads(result.certificate)
     draft = one_cell(network.content, corners(box), certificate["removed"], certificate["tree"])
     assert check.canonical(draft.members[0]) == result.member  # two rebuildings of one member
