@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path, nargs="?")
-    parser.add_argument("--board", choices=[board.name for board in BOARDS if board.memory], default="M4F")
+    parser.add_argument("--board", choices=[board.name for board in BOARDS if board.counts], default="M4F")
     parser.add_argument("--points", type=int, default=1000)
     parser.add_argument("--layouts", nargs="+", choices=get_args(Layout), default=get_args(Layout))
     options = parser.parse_args(argv)

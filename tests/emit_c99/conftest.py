@@ -39,14 +39,14 @@ def board(request: pytest.FixtureRequest) -> Board:
     return _available(request.param)
 
 
-@pytest.fixture
-def board_with_fpu() -> Board:
-    """The board whose floating-point unit has a fused multiply-add."""
-    return _available(BOARDS[0])
+@pytest.fixture(params=["M4F", "RV32F"])
+def board_with_fpu(request: pytest.FixtureRequest) -> Board:
+    """The boards whose floating-point unit has a fused multiply-add."""
+    return _available(next(board for board in BOARDS if board.name == request.param))
 
 
 def _available(board: Board) -> Board:
-    missing = [name for name in ("arm-none-eabi-gcc", "qemu-system-arm") if _find(name) is None]
+    missing = [name for name in (board.compiler, board.emulator) if _find(name) is None]
     if missing:
         report = pytest.fail if os.environ.get("REQUIRE_MCU") == "1" else pytest.skip
         report(f"no {' and no '.join(missing)} on this machine")

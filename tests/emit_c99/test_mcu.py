@@ -79,9 +79,9 @@ def test_sizes_on_a_32_bit_target(layout, board_with_fpu, tmp_path):
     objects = []
     for source in sources(tmp_path / "net"):
         objects.append(tmp_path / f"{source.stem}.o")
-        command = ["arm-none-eabi-gcc", *board_with_fpu.flags, "-std=c99", "-Os", "-c", source, "-o", objects[-1]]
-        subprocess.run(command, check=True)
-    measured = table_bytes("arm-none-eabi-nm", *objects)
+        command = [board_with_fpu.compiler, *board_with_fpu.flags, "-std=c99", "-ffreestanding", "-Os"]
+        subprocess.run([*command, "-c", source, "-o", objects[-1]], check=True)
+    measured = table_bytes(f"{board_with_fpu.toolchain}nm", *objects)
     sizes = table_sizes(family, layout)
     assert measured == replace(sizes, ram=measured.ram)
     assert measured.flash == sizes.flash

@@ -68,7 +68,7 @@ def test_contraction(level, pragma, code, compiler, package):
     ],
 )
 def test_contraction_on_a_microcontroller(flags, code, board_with_fpu, package):
-    """GCC contracts on the Cortex-M4F unless told otherwise, by a flag or by the pragma."""
+    """GCC contracts where there is a fused multiply-add unless told otherwise, by a flag or by the pragma."""
     files = (f"-I{package}", HERE / "mcu" / "selfcheck.c", *sources(package))
     program = board_with_fpu.build(package / "selfcheck", "-O2", *flags, *files)
     assert board_with_fpu.run(program) == (code, [])

@@ -15,7 +15,11 @@ static float out[NET_OUTPUTS];
 INLINE volatile uint32_t *stack_pointer(void)
 {
     volatile uint32_t *pointer;
+#if defined(__riscv)
+    __asm__ volatile("mv %0, sp" : "=r"(pointer));
+#else
     __asm__ volatile("mov %0, sp" : "=r"(pointer));
+#endif
     return pointer;
 }
 
