@@ -14,7 +14,7 @@ from dispatcher.emit_onnx import OPSETS, emit_onnx
 from dispatcher.emit_python import emit_python
 from dispatcher.errors import UnusableInput
 from dispatcher.inputs import as_points
-from dispatcher.inspection import Accepted, header_bytes, inspection_points, judge, read_answers
+from dispatcher.inspection import Accepted, header_bytes, inspection_points, judge, read_answers, verdict_json
 from dispatcher.load import load, load_bundle
 from dispatcher.points import FORMATS, read_table, table_bytes, table_format
 from dispatcher.report import report, report_json, report_table
@@ -209,6 +209,7 @@ def _add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help=".csv or .npy with a row per input (outputs, or cell and outputs), or a log with lines "
         "'answer INDEX CELL BITS BITS ...', outputs as eight hex digits each",
     )
+    command.add_argument("--json", metavar="FILE", type=Path, help="also write the verdict as JSON")
     command.set_defaults(command=_verify)
 
 
@@ -267,6 +268,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     points = as_points(read_table(arguments.vectors), dispatcher.n_in)
     answers = read_answers(arguments.answers, len(points), dispatcher.n_out)
     verdict = judge(dispatcher, points, answers)
+    if arguments.json:
+        arguments.json.write_bytes(verdict_json(verdict))
     print(verdict)
     return 0 if isinstance(verdict, Accepted) else 1
 

@@ -25,6 +25,7 @@ float32 (IEEE-754 binary32, terms in ascending order, no fused multiply-add; -0 
 
 Inputs outside the domain are refused; `-D{PREFIX}_POLICY={PREFIX}_CLAMP` moves them to its border{parent}.
 `-D'{PREFIX}_SECTION=__attribute__((section(".name")))'` puts the tables into a section of flash.
+They are read as ordinary memory: on classic AVR, whose flash is not, compilers copy them to RAM.
 
 Compile {sources} as C99 (or C++17) with `-ffp-contract=off` and without `-ffast-math`.
 `{prefix}_selftest.c`, which need not be linked, holds `{prefix}_selftest()`: it runs the vectors of

@@ -7,6 +7,16 @@ of every border, disagree with members that are in the wrong place, and make the
 from dispatcher.inspection.answers import Answers, read_answers
 from dispatcher.inspection.header import header_bytes
 from dispatcher.inspection.select import inspection_points
-from dispatcher.inspection.verdict import Accepted, Rejected, Verdict, judge
+from dispatcher.inspection.verdict import Accepted, Rejected, Verdict, judge, verdict_json
 
-__all__ = ["Accepted", "Answers", "Rejected", "Verdict", "header_bytes", "inspection_points", "judge", "read_answers"]
+__all__ = [
+    "Accepted",
+    "Answers",
+    "Rejected",
+    "Verdict",
+    "header_bytes",
+    "inspection_points",
+    "judge",
+    "read_answers",
+    "verdict_json",
+]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,12 @@ class Rejected:
 
 
 Verdict = Accepted | Rejected
+
+
+def verdict_json(verdict: Verdict) -> bytes:
+    """A verdict as JSON: its fields beside ``verdict``, "accepted" or "rejected"."""
+    record = {"verdict": type(verdict).__name__.lower(), **asdict(verdict)}
+    return json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def judge(dispatcher: Dispatcher, points: NDArray[np.float32], answers: Answers) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from dispatcher.cli import main
 from dispatcher.emit_c99 import emit_c99
 from dispatcher.errors import UnusableInput
-from dispatcher.inspection import Accepted, Answers, Rejected, inspection_points, judge, read_answers
+from dispatcher.inspection import Accepted, Answers, Rejected, inspection_points, judge, read_answers, verdict_json
 from dispatcher.inspection.sensitivity import visible_bits
 from dispatcher.interpret import eval32, evaluate_all
 from dispatcher.layers import Dense, Relu
@@ -152,6 +153,8 @@ def test_one_ulp_or_one_cell_is_rejected(dispatcher):
     assert verdict.first.startswith("answer 7: output 1: expected ")
     moved = cells.copy()
     moved[3] += 1
+    counts = {"answers": 64, "different": 1, "cells": [int(cells[7])]}
+    assert json.loads(verdict_json(verdict)) == counts | {"verdict": "rejected", "first": verdict.first}
     assert f"answer 3: cell: expected {cells[3]}, got {cells[3] + 1}" in str(
         judge(dispatcher, POINTS, Answers(outputs, moved))
     )
@@ -241,7 +244,9 @@ def test_local_outputs_are_verified(bundle, tmp_path, capsys):
     assert main(["inspect-vectors", bundle, "-n", "9", "--seed", "3", "--output", vectors]) == 0
     assert (np.load(vectors) == inspection_points(FAMILY, 9, seed=3)).all()
     assert main(["run", bundle, vectors, "--output", answers]) == 0
-    assert main(["verify-outputs", bundle, vectors, answers]) == 0
+    assert main(["verify-outputs", bundle, vectors, answers, "--json", str(tmp_path / "verdict.json")]) == 0
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert verdict == {"verdict": "accepted", "answers": 9, "with_cells": False}
     assert "no cells were reported" in capsys.readouterr().out
     assert main(["inspect-vectors", bundle, "-n", "2"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
