@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import onnx
 
 from dispatcher.emit_c99 import Layout, emit_c99, emit_parent_c99
 from dispatcher.load import Bundle, load_bundle
@@ -106,12 +107,18 @@ def programs(bundle: Bundle) -> dict[str, Writer]:
     family = bundle.family
     corners = family.lower, family.upper
     writers: dict[str, Writer] = {"parent, dense loops": lambda out: write_dense(family.parent, out)}
-    if importlib.util.find_spec("emx_onnx_cgen"):
+    if importlib.util.find_spec("emx_onnx_cgen") and _has_fixed_batch(bundle):
         writers["emx-onnx-cgen: parent"] = lambda out: write_emx(bundle, out)
     writers["parent, zeros left out"] = lambda out: emit_parent_c99(family.parent, *corners, out, "net")
     for layout in get_args(Layout):
         writers[f"family, {layout}"] = lambda out, layout=layout: emit_c99(family, bundle.digest, out, "net", layout)
     return writers
+
+
+def _has_fixed_batch(bundle: Bundle) -> bool:
+    """Whether the model file has no symbolic dimension, which would become a parameter of the generated function."""
+    model = onnx.load_model_from_string(bundle.read(bundle.manifest.source))
+    return all(dim.dim_value > 0 for value in model.graph.input for dim in value.type.tensor_type.shape.dim)
 
 
 def write_emx(bundle: Bundle, out: Path) -> None:
