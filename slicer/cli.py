@@ -20,7 +20,7 @@ from slicer.certificate.verdict import UnusableBundleFile
 from slicer.demonstration import run_demo
 from slicer.family.compress import compress
 from slicer.family.interruption import Interrupted
-from slicer.family.options import BACKENDS, CUTS, DEFAULT_EFFORT, TRUST, Options
+from slicer.family.options import BACKENDS, CUTS, DEFAULT_EFFORT, LAYOUTS, TRUST, Options
 from slicer.inspect import inspect_path
 from slicer.progress import progress_on_stderr
 from slicer.report import collect, report_html, report_json
@@ -107,6 +107,14 @@ def _add_compress(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     verb.add_argument("--cells", type=int, default=32, help="number of cells (default 32)")
     verb.add_argument(
         "--cuts", choices=CUTS, default="adaptive", help="cut where it pays (adaptive, default) or halve (uniform)"
+    )
+    verb.add_argument("--members", type=int, metavar="K", help="let the cells share at most so many members")
+    verb.add_argument("--flash", type=int, metavar="BYTES", help="join members until the tables of the C take no more")
+    verb.add_argument(
+        "--layout",
+        choices=["auto", *LAYOUTS],
+        default="auto",
+        help="of these tables; auto (default): the one with less work that keeps --flash, packed without it",
     )
     verb.add_argument(
         "--samples", metavar="FILE", help="inputs as they come in use, .csv or .npy: expect them instead of the volume"
@@ -198,6 +206,9 @@ def _compress(arguments: argparse.Namespace) -> int:
     options = Options(
         cells=arguments.cells,
         cuts=arguments.cuts,
+        members=arguments.members,
+        flash=arguments.flash,
+        layout=arguments.layout,
         samples=arguments.samples,
         effort=arguments.effort,
         seed=arguments.seed,
