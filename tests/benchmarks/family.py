@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         record = json.loads((options.out / f"{options.name}.json").read_text())
     record["commands"].append(_command(options))
     done = {(run["model"], run["cells"], run["cuts"], run["effort"]) for run in record["runs"]}
-    for model, domain in _models(options):
-        for cells in options.cells:
+    for cells in options.cells:
+        for model, domain in _models(options):
             for cuts in options.cuts:
                 if (model.stem, cells, cuts, options.effort) in done:
                     continue
