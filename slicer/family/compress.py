@@ -58,7 +58,8 @@ def compress(
         Called with (cells done, cells in all) after each cell.
     resume:
         Whether to use the cells that an earlier run left in ``OUT.partial/``: those with the same model, domain, cells,
-        effort and seed, and the same versions. The bundle is the one that a single run would have written.
+        cuts, samples, effort and seed, and the same versions; the budget may be another one. The bundle is the one that
+        a single run would have written.
 
     Raises
     ------
