@@ -8,7 +8,6 @@ from typing import Any, TypedDict
 import numpy as np
 
 from dispatcher.cost import cost
-from dispatcher.emit_c99 import table_sizes
 from dispatcher.plan import member_layers
 from slicer.family.assemble import Bundle
 from slicer.family.kept import GIVEN_UP
@@ -23,7 +22,6 @@ class Summary(TypedDict):
     cells: int
     members: int
     layout: str  # of the emitted C
-    flash_bytes: int  # its tables
     budget: dict[str, Any] | None  # see `slicer.family.budget.Budget`
     relu_units: int
     attested: int  # removals on a solver's word, over all cells
@@ -60,7 +58,6 @@ def summarize(bundle: Bundle) -> Summary:
         cells=len(family.cells),
         members=len(family.members),
         layout=bundle.layout,
-        flash_bytes=table_sizes(family, bundle.layout).flash,
         budget=None if bundle.budget is None else asdict(bundle.budget),
         relu_units=parent.relu_units,
         attested=sum(count.attested for count in counts),
@@ -97,7 +94,7 @@ def summary_lines(summary: Summary) -> list[str]:
         f"({s['parent_mac'] / max(s['mac_mean'], 1e-9):.2f} x fewer; min {s['mac_min']:,}, max {s['mac_max']:,})",
         f"candidates decided   {100 * s['closure']:>9.1f}%   "
         f"({s['proved']:,} proved, {s['refuted']:,} refuted, {s['open']:,} open)",
-        f"flash                {s['flash_bytes']:>10,}   bytes of tables in the emitted C, layout {s['layout']}",
+        f"layout               {s['layout']:>10}   of the C that dispatcher emit writes",
         f"effort               {s['boxes']:>10,}   bounded boxes",
     ]
     if s["attested"]:
