@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from dispatcher.load import load
 from dispatcher.vectors import border_points, random_points
 from slicer.box import Box
 from slicer.cli import main
-from slicer.family.cell import CellWorker
+from slicer.family.cell import CellWorker, _Gone
 from slicer.family.checkpoint import partial_folder
 from slicer.family.proof import read_proof
 from slicer.summary import summarize, summary_lines
@@ -208,3 +209,18 @@ def test_a_part_that_needs_the_rest_as_facts_keeps_them(worker, monkeypatch):
     kept, same = again.removed, again.tree
     np.testing.assert_array_equal(kept, removed[::2])
     assert [node.inactive.tolist() for node in same.nodes] == [node.inactive.tolist() for node in tree.nodes]
+
+
+def test_what_rests_on_a_solver_s_word_stays_marked(worker):
+    whole = worker.run(0, BOX, 300, 0)
+    proof = read_proof(whole.certificate, worker.prepared.offsets)
+    word, removed = proof.removed[:1], proof.removed
+    certificate, member, verdict = worker._checked(0, BOX, _Gone(removed[1:], word), proof.tree.trim(removed[1:]))
+    assert verdict.attested == 1
+    attested = replace(whole, certificate=certificate, member=member)
+    for part, marked in ((removed[:4], 1), (removed[1:4], 0)):
+        small = worker.shrink(0, BOX, attested, part)
+        again = read_proof(small.certificate, worker.prepared.offsets)
+        np.testing.assert_array_equal(again.removed, part)
+        np.testing.assert_array_equal(again.attested, word[:marked])
+        assert small.counts.attested == marked
