@@ -71,20 +71,20 @@ def plot(runs: Sequence[dict], path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 5))
+    figure, axes = plt.subplots(figsize=(10, 5), layout="constrained")
+    models = list(dict.fromkeys(run["model"] for run in runs))
     for run, style in _largest(runs):
+        color = f"C{models.index(run['model'])}"
         steps = run["joined"]["steps"]
         flash = [step["flash"] / run["parent_flash"] for step in steps]
         label = f"{run['model']}, {run['cells']:,} cells, {run['cuts']}"
-        (line,) = axes.plot(flash, [step["mac_mean"] / run["parent_mac"] for step in steps], style, label=label)
-        axes.plot(
-            flash, [step["mac_max"] / run["parent_mac"] for step in steps], ":", color=line.get_color(), alpha=0.4
-        )
+        axes.plot(flash, [step["mac_mean"] / run["parent_mac"] for step in steps], style, color=color, label=label)
+        axes.plot(flash, [step["mac_max"] / run["parent_mac"] for step in steps], ":", color=color, alpha=0.4)
     axes.set_xscale("log")
     axes.set_xlabel("flash of the tables / parent's")
     axes.set_ylabel("multiply-accumulates / parent's")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=6)
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, dpi=120, metadata={"Software": None})
     plt.close(figure)
 
