@@ -138,9 +138,8 @@ def _add_emit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument(
         "--layout",
         choices=get_args(Layout),
-        default="packed",
-        help="packed: every member has weights of its own (default); masked: the parent's weights stand once, and "
-        "every member says which units it needs; same outputs (c99)",
+        help="packed: every member has weights of its own; masked: the parent's weights stand once, and every member "
+        "says which units it needs; same outputs (c99; default: what the bundle was made for)",
     )
     command.add_argument(
         "--opset", metavar="N", type=int, choices=OPSETS, default=17, help="operator set, 13 to 17 (onnx; default: 17)"
@@ -242,7 +241,7 @@ def _emit(arguments: argparse.Namespace) -> None:
     what = (bundle.family, bundle.digest, arguments.out, arguments.prefix)
     match arguments.target:
         case "c99":
-            paths = emit_c99(*what, arguments.layout, with_parent=arguments.with_parent)
+            paths = emit_c99(*what, arguments.layout or bundle.layout, with_parent=arguments.with_parent)
         case "onnx":
             paths = emit_onnx(*what, arguments.opset)
         case "python":

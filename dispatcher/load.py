@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from dispatcher.emit_c99 import Layout
 from dispatcher.encode import digest
 from dispatcher.errors import UnusableBundle
 from dispatcher.files import read_family
@@ -52,6 +53,11 @@ class Bundle:
     digest: str
     manifest: Manifest
     family: Family
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of the C for which the family was made (its ``--layout`` or ``--flash``); no part of the claim."""
+        return "masked" if self.manifest.options.get("layout") == "masked" else "packed"
 
     def read(self, path: str) -> bytes:
         """The bytes of a listed file, read and verified now.

@@ -97,6 +97,8 @@ class Report:
         ``"netslicer-report/2"``; keys of a version do not change their meaning.
     bundle, mode:
         The bundle's digest and its strength of equivalence.
+    layout:
+        The layout that `dispatcher emit` writes unless told otherwise: the one that the family was made for.
     tree_depth:
         Comparisons on the longest route.
     parent:
@@ -112,6 +114,7 @@ class Report:
     format: str
     bundle: str
     mode: str
+    layout: Layout
     tree_depth: int
     parent: Cost
     mean: MeanCost
@@ -137,6 +140,7 @@ def report(bundle: Bundle) -> Report:
         format=REPORT_FORMAT,
         bundle=bundle.digest,
         mode=family.mode,
+        layout=bundle.layout,
         tree_depth=max(depths),
         parent=cost(family.parent),
         mean=MeanCost(mac, connections, without_input, relu_units, float(shares @ np.array(depths))),
@@ -191,7 +195,7 @@ def report_table(result: Report, rows: int = 20) -> str:
     parts = [
         f"bundle {result.bundle}, {result.mode}\n"
         f"{len(result.routes):,} cells, {len(result.members):,} distinct members, "
-        f"at most {result.tree_depth} comparisons to find one",
+        f"at most {result.tree_depth} comparisons to find one; layout {result.layout} was chosen",
         _aligned(_summary(result)),
         _aligned(_c99_rows(result.c99)),
         _aligned(_member_rows(result, rows)),

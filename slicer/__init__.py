@@ -9,7 +9,8 @@ assert slicer.audit(bundle.path).accepted
 from slicer.auditor import Audit, audit
 from slicer.box import Box
 from slicer.certificate.verdict import Accepted, AuditResult, Rejected, UnusableBundleFile
-from slicer.family.compress import Bundle, compress
+from slicer.family.assemble import Bundle
+from slicer.family.compress import compress
 from slicer.family.options import Options
 from slicer.network import Network
 from slicer.readers import read_domain, read_network

@@ -15,16 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dispatcher.errors import UnusableInput
+from slicer.arguments import add_compress_options, compress_options
 from slicer.auditor import Audit, audit, audited_exactly, parse_cells
 from slicer.certificate.verdict import UnusableBundleFile
 from slicer.demonstration import run_demo
 from slicer.family.compress import compress
 from slicer.family.interruption import Interrupted
-from slicer.family.options import BACKENDS, CUTS, DEFAULT_EFFORT, TRUST, Options
+from slicer.family.options import TRUST
 from slicer.inspect import inspect_path
 from slicer.progress import progress_on_stderr
 from slicer.report import collect, report_html, report_json
-from slicer.search.advisers import SOLVERS
 from slicer.summary import summarize, summary_lines
 
 EXIT_CODES = (
@@ -95,59 +95,9 @@ def _add_compress(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "compress a model into a bundle of small networks with proofs",
         "slicer compress model.onnx --domain box.csv --cells 64 --out bundle",
     )
-    verb.add_argument("model", type=Path, help=".onnx or .nnet file")
-    verb.add_argument(
-        "--domain",
-        required=True,
-        help="the box of inputs: lo:hi, 'lo,hi;lo,hi;…', a .csv file with the header lower,upper, or a .vnnlib file",
-    )
-    verb.add_argument(
-        "--mode", choices=["bitwise"], default="bitwise", help="strength of equivalence (default bitwise)"
-    )
-    verb.add_argument("--cells", type=int, default=32, help="number of cells (default 32)")
-    verb.add_argument(
-        "--cuts", choices=CUTS, default="adaptive", help="cut where it pays (adaptive, default) or halve (uniform)"
-    )
-    verb.add_argument(
-        "--samples", metavar="FILE", help="inputs as they come in use, .csv or .npy: expect them instead of the volume"
-    )
-    verb.add_argument(
-        "--effort", type=int, default=DEFAULT_EFFORT, help=f"bounded boxes per cell (default {DEFAULT_EFFORT})"
-    )
-    verb.add_argument(
-        "--time-limit", type=float, metavar="SECONDS", help="finish then, with what is proved; recorded in the bundle"
-    )
-    _add_adviser_options(verb)
-    verb.add_argument("--jobs", type=int, default=-1, help="worker processes (default: one per core)")
-    verb.add_argument(
-        "--backend", choices=BACKENDS, default="loky", help="processes of this machine (loky, default) or of a cluster"
-    )
-    verb.add_argument("--address", help="the running cluster: tcp://host:8786 for dask, host:6379 or auto for ray")
-    verb.add_argument("--seed", type=int, default=0, help="seed of the sampling (default 0)")
-    verb.add_argument("--out", type=Path, help="bundle directory (default artifacts/NAME of the model)")
-    verb.add_argument(
-        "--resume",
-        action="store_true",
-        help="use the finished cells of a run that was killed or interrupted; they are kept in OUT.partial",
-    )
+    add_compress_options(verb)
     _add_output_options(verb)
     verb.set_defaults(run=_compress)
-
-
-def _add_adviser_options(verb: argparse.ArgumentParser) -> None:
-    """Options of solvers."""
-    verb.add_argument(
-        "--adviser", choices=SOLVERS, help="solver to ask about what search leaves open; its answers direct the search"
-    )
-    verb.add_argument(
-        "--adviser-seconds", type=float, default=2.0, metavar="SECONDS", help="for each question (default 2)"
-    )
-    verb.add_argument(
-        "--trust",
-        choices=TRUST,
-        default=TRUST[0],
-        help="solver: also remove units on the adviser's word, without a proof; the bundle is attested, never accepted",
-    )
 
 
 def _add_audit(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -195,20 +145,7 @@ def _add_output_options(verb: argparse.ArgumentParser) -> None:
 
 def _compress(arguments: argparse.Namespace) -> int:
     """Carry out ``slicer compress``."""
-    options = Options(
-        cells=arguments.cells,
-        cuts=arguments.cuts,
-        samples=arguments.samples,
-        effort=arguments.effort,
-        seed=arguments.seed,
-        time_limit=arguments.time_limit,
-        jobs=arguments.jobs,
-        backend=arguments.backend,
-        address=arguments.address,
-        adviser=arguments.adviser,
-        adviser_seconds=arguments.adviser_seconds,
-        trust=arguments.trust,
-    )
+    options = compress_options(arguments)
     out = arguments.out or Path("artifacts") / arguments.model.stem
     with progress_on_stderr("compress", quiet=arguments.quiet) as progress:
         bundle = compress(arguments.model, arguments.domain, out, options, progress, resume=arguments.resume)

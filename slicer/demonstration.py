@@ -20,8 +20,9 @@ from dispatcher.load import load
 from dispatcher.plan import Family
 from dispatcher.vectors import border_points, corner_points, random_points
 from slicer.auditor import audit
+from slicer.family.assemble import Bundle
 from slicer.family.checkpoint import partial_folder
-from slicer.family.compress import Bundle, compress
+from slicer.family.compress import compress
 from slicer.family.options import Options
 from slicer.progress import progress_on_stderr
 from slicer.summary import summarize, summary_lines

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from dataclasses import asdict
+from typing import Any, TypedDict
 
 import numpy as np
 
 from dispatcher.cost import cost
 from dispatcher.plan import member_layers
-from slicer.family.compress import Bundle
+from slicer.family.assemble import Bundle
 from slicer.family.kept import GIVEN_UP
 
 
@@ -20,6 +21,8 @@ class Summary(TypedDict):
 
     cells: int
     members: int
+    layout: str  # of the emitted C
+    budget: dict[str, Any] | None  # see `slicer.family.budget.Budget`
     relu_units: int
     attested: int  # removals on a solver's word, over all cells
     weighted_by: str  # "volume" or "samples"
@@ -54,6 +57,8 @@ def summarize(bundle: Bundle) -> Summary:
     return Summary(
         cells=len(family.cells),
         members=len(family.members),
+        layout=bundle.layout,
+        budget=None if bundle.budget is None else asdict(bundle.budget),
         relu_units=parent.relu_units,
         attested=sum(count.attested for count in counts),
         weighted_by=bundle.weighted_by,
@@ -89,6 +94,7 @@ def summary_lines(summary: Summary) -> list[str]:
         f"({s['parent_mac'] / max(s['mac_mean'], 1e-9):.2f} x fewer; min {s['mac_min']:,}, max {s['mac_max']:,})",
         f"candidates decided   {100 * s['closure']:>9.1f}%   "
         f"({s['proved']:,} proved, {s['refuted']:,} refuted, {s['open']:,} open)",
+        f"layout               {s['layout']:>10}   of the C that dispatcher emit writes",
         f"effort               {s['boxes']:>10,}   bounded boxes",
     ]
     if s["attested"]:
@@ -99,5 +105,21 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(
             f"refused              {s['refused_cells']:>10,}   cells gave up a part of their proof: the checker said no"
         )
+    lines += budget_lines(s["budget"]) if s["budget"] else []
     lines += [f"given up             {cell:>10}   keeps all units: {why}" for cell, why in s["given_up"].items()]
+    return lines
+
+
+def budget_lines(budget: dict[str, Any]) -> list[str]:
+    """What a budget led to: which option binds, and the families before and after the chosen one as a table."""
+    chosen, steps = budget["chosen"], budget["steps"]
+    binding = " and ".join(budget["binding"])
+    lines = [f"budget               {binding + ' binds' if binding else 'does not bind'}"]
+    lines += [f"    {'':2}{'layout':<8}{'members':>9}{'flash, bytes':>14}{'MAC, mean':>12}{'max':>10}"]
+    for step in steps:
+        mark = "* " if step == chosen else ""
+        lines.append(
+            f"    {mark:2}{step['layout']:<8}{step['members']:>9,}{step['flash']:>14,}"
+            f"{step['mac_mean']:>12,.0f}{step['mac_max']:>10,}"
+        )
     return lines

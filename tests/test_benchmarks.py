@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dispatcher.host import host_compiler
-from tests.benchmarks import acasxu, baselines, halfspaces, ideas, prover
+from tests.benchmarks import acasxu, baselines, family, halfspaces, ideas, prover
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
 
@@ -90,3 +90,24 @@ def test_the_provers_page_shows_earlier_runs_solvers_and_ideas(tmp_path):
     assert "## Ideas for the search" in page
     assert str(tmp_path) not in page
     assert (tmp_path / "prover.png").stat().st_size > 1000
+
+
+def test_the_family_benchmark(tmp_path, capsys):
+    model = write_onnx(tmp_path / "tiny.onnx", chain(np.random.default_rng(1), [3, 12, 12, 2]))
+    words = [str(model), "--domain", "0:1", "--effort", "20", "--jobs", "2", "--name", "tiny", "--out", str(tmp_path)]
+    assert family.main([*words, "--cells", "6"]) == 0
+    assert family.main([*words, "--cells", "6", "3", "--cuts", "adaptive", "--add"]) == 0
+    record = json.loads((tmp_path / "tiny.json").read_text())
+    assert [(run["cells"], run["cuts"]) for run in record["runs"]] == [
+        (6, "uniform"), (6, "adaptive"), (3, "adaptive")
+    ]  # fmt: skip
+    for run in record["runs"]:
+        assert run["accepted"] is True
+        packed, masked, chosen = run["layouts"]["packed"], run["layouts"]["masked"], run["joined"]["chosen"]
+        assert packed["mac_mean"] <= min(run["parent_mac"], masked["mac_mean"])
+        assert chosen["flash"] <= 2 * run["parent_flash"]
+        assert chosen["mac_mean"] >= packed["mac_mean"]
+    page = (tmp_path / "tiny.md").read_text()
+    assert page.count("| tiny | 20 | 6 | adaptive |") == 2
+    assert str(tmp_path) not in page
+    assert (tmp_path / "tiny.png").stat().st_size > 0

@@ -55,6 +55,12 @@ class Staging:
             target.write_bytes(content)
         self._files[path] = entry
 
+    def remove(self, path: str) -> None:
+        """Remove a file that was added."""
+        del self._files[path]
+        with writing(self.directory / path):
+            (self.directory / path).unlink()
+
     def read(self, path: str) -> bytes:
         """The content of a file that was added."""
         content = (self.directory / path).read_bytes()

@@ -23,6 +23,7 @@ from slicer.box import Box
 from slicer.certificate.rigorous import Checker
 from slicer.certificate.verdict import Accepted, Rejected, Verdict
 from slicer.certificate.write import NOTHING, certificate_bytes, unit_lists
+from slicer.family.proof import read_proof
 from slicer.network import Network
 from slicer.reduce.member import build_member
 from slicer.search.advisers import Advising
@@ -122,6 +123,20 @@ class CellWorker:
         rng = np.random.default_rng([seed, cell])
         search = search_cell(self.prepared, box, effort, rng, stopped, adviser=adviser)
         return self._accepted(cell, box, search, search.hinted if advising and advising.trusted else NOTHING)
+
+    def shrink(self, cell: int, box: Box, result: CellResult, removed: Units) -> CellResult:
+        """The same cell with fewer units removed (flat numbers, ascending), and no more proof than they need."""
+        proof = read_proof(result.certificate, self.prepared.offsets)
+        attested = np.intersect1d(removed, proof.attested)
+        gone = _Gone(np.setdiff1d(removed, attested), attested)
+        offer, verdict = self._offer(cell, box, gone, proof.tree.trim(gone.proved))
+        if isinstance(verdict, Rejected):  # then with all that was verified before
+            certificate, member, verdict = self._checked(cell, box, gone, proof.tree)
+            offer = certificate, member, proof.tree
+        assert isinstance(verdict, Accepted), verdict  # the same closings, verified once more, prove a smaller claim
+        nodes = len(offer[2].nodes)
+        counts = replace(result.counts, removed=verdict.removed, attested=verdict.attested, nodes=nodes)
+        return CellResult(*offer[:2], counts)
 
     def _accepted(self, cell: int, box: Box, search: CellSearch | None, attested: Units) -> CellResult:
         """The leanest proof that the checker accepts; at last the one without any removal."""

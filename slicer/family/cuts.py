@@ -11,7 +11,6 @@ cell; the `FINALISTS` best are compared by the bounds of both their parts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -162,15 +161,14 @@ def _stay(largest: Array, bound: Array) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class BestCuts:
-    """The best cuts of some cells, for worker processes: what is the same for all cells."""
+    """The best cut of a cell, for worker processes: what is the same for all cells."""
 
     parent: bytes
     seed: int
 
-    def __call__(self, cells: Sequence[Cell]) -> list[Cut | None]:
-        """One for each cell."""
-        cutter = _cutter(self.parent, self.seed)
-        return [cutter.best(*cell) for cell in cells]
+    def __call__(self, box: Box, shares: Array | None) -> Cut | None:
+        """See `Cutter.best`."""
+        return _cutter(self.parent, self.seed).best(box, shares)
 
 
 @lru_cache(maxsize=1)

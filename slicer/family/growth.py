@@ -24,7 +24,6 @@ from slicer.network import Network
 from slicer.partition import Growth, Partition, too_narrow, widest_half
 
 ROUND = 16  # one in so many cells is cut per round
-CHUNK = 4  # cells that a worker looks at in one go
 
 
 def grow(
@@ -112,16 +111,11 @@ class _Look:
         cuts: list[Cut | None] = [None] * len(cells)
         if self._stopped():
             return cuts
-        job = Job(
-            self._task,
-            lambda place: (cells[CHUNK * place : CHUNK * (place + 1)],),
-            self._stopped,
-            self._interruption,
-        )
-        with closing(survive(self._workers, job, -(-len(cells) // CHUNK))) as outcomes:
+        job = Job(self._task, cells.__getitem__, self._stopped, self._interruption)
+        with closing(survive(self._workers, job, len(cells))) as outcomes:
             for place, outcome in outcomes:
                 if isinstance(outcome, Raised):
                     raise outcome.error
                 if not isinstance(outcome, Lost):  # cells whose worker died twice are halved
-                    cuts[CHUNK * place : CHUNK * place + len(outcome)] = outcome
+                    cuts[place] = outcome
         return cuts

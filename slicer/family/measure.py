@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dispatcher.errors import UnusableInput
 from dispatcher.inputs import as_points, place
 from dispatcher.literal import short_text
-from dispatcher.plan import Family
+from dispatcher.plan import Tree
 from dispatcher.points import read_table
 from dispatcher.route import Router
 from dispatcher.tree import cell_shares
@@ -92,8 +92,7 @@ def read_samples(path: Path, domain: Box) -> Samples:
     return samples
 
 
-def cell_measures(family: Family, samples: Samples | None) -> Array:
-    """The measure of every cell of a family ``[n_cells]``."""
-    if samples is None:
-        return cell_shares(family.tree, family.lower, family.upper)
-    return np.bincount(Router(family.tree)(samples), minlength=len(family.cells)) / len(samples)
+def cell_measures(tree: Tree, domain: Box, samples: Samples | None) -> Array:
+    """The measure of every cell of a routing tree over a domain ``[n_cells]``."""
+    volumes = cell_shares(tree, domain.lower, domain.upper)
+    return volumes if samples is None else np.bincount(Router(tree)(samples), minlength=len(volumes)) / len(samples)

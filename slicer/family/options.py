@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
+from dispatcher.emit_c99 import Layout
 from dispatcher.errors import UnusableInput
 from slicer.search.advisers import SOLVERS, Advising
 
 DEFAULT_EFFORT = 1000
 BACKENDS = ("loky", "dask", "ray")
 CUTS = ("adaptive", "uniform")
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)  # packed first: the one without a budget
 TRUST = ("certified", "solver")
 
 
@@ -24,6 +27,13 @@ class Options:
         Number of cells to cut the domain into.
     cuts:
         ``adaptive`` where it is expected to pay (`slicer.family.growth`), ``uniform`` by halving.
+    members:
+        How many members the cells may share; None for as many as there are different ones.
+    flash:
+        How many bytes the tables of the emitted C may take; None for any number.
+    layout:
+        Of these tables: ``packed``, ``masked``, or ``auto`` for the one with less expected work that keeps the budget
+        (packed without one).
     samples:
         A ``.csv`` or ``.npy`` file of inputs as they come in use: expectations, such as that of the adaptive cuts, are
         means over them; None for means over the domain's volume.
@@ -49,6 +59,9 @@ class Options:
 
     cells: int = 32
     cuts: str = "adaptive"
+    members: int | None = None
+    flash: int | None = None
+    layout: str = "auto"
     samples: str | Path | None = None
     effort: int = DEFAULT_EFFORT
     seed: int = 0
@@ -61,14 +74,15 @@ class Options:
     address: str | None = None
 
     def __post_init__(self) -> None:
-        for name, lower in (("cells", 1), ("effort", 1), ("seed", 0)):
-            if getattr(self, name) < lower:
+        for name, lower in (("cells", 1), ("members", 1), ("flash", 1), ("effort", 1), ("seed", 0)):
+            if getattr(self, name) is not None and getattr(self, name) < lower:
                 raise UnusableInput(f"expected at least {lower}, got {getattr(self, name)}", where=f"--{name}")
         if self.time_limit is not None and not self.time_limit > 0:
             raise UnusableInput(f"expected a positive number of seconds, got {self.time_limit}", where="--time-limit")
         if self.jobs == 0:
             raise UnusableInput("expected a number of processes, or -1 for all cores, got 0", where="--jobs")
-        for name, known in (("backend", BACKENDS), ("cuts", CUTS), ("trust", TRUST)):
+        known_names = {"backend": BACKENDS, "cuts": CUTS, "layout": ("auto", *LAYOUTS), "trust": TRUST}
+        for name, known in known_names.items():
             if getattr(self, name) not in known:
                 raise UnusableInput(f"expected {', '.join(known)}, got {getattr(self, name)[:40]!r}", where=f"--{name}")
         if (self.backend == "loky") != (self.address is None):
@@ -94,7 +108,25 @@ class Options:
         adviser = "none" if self.adviser is None else f"{self.adviser} {self.adviser_seconds:g} s"
         return {"effort": self.effort, "seed": self.seed, "adviser": adviser, "trust": self.trust}
 
+    @property
+    def budgeted(self) -> bool:
+        """Whether members may have to be joined."""
+        return self.members is not None or self.flash is not None
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The layouts that may be chosen."""
+        if self.layout == "auto":
+            return LAYOUTS if self.flash is not None else LAYOUTS[:1]
+        return tuple(layout for layout in LAYOUTS if layout == self.layout)
+
     def record(self) -> dict[str, object]:
-        """What the manifest keeps, besides the digest of the samples."""
+        """What the manifest keeps, besides the chosen layout and the digest of the samples."""
         limit = "none" if self.time_limit is None else f"{self.time_limit:g} s"
-        return self.search() | {"cells": self.cells, "cuts": self.cuts, "time-limit": limit}
+        return self.search() | {
+            "cells": self.cells,
+            "cuts": self.cuts,
+            "members": "any" if self.members is None else self.members,
+            "flash": "any" if self.flash is None else self.flash,
+            "time-limit": limit,
+        }

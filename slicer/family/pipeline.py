@@ -13,6 +13,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dispatcher.errors import UnusableInput
 from slicer.box import Box
 from slicer.family.cell import CellResult, cell_worker
@@ -138,6 +141,39 @@ class _Search:
         """One cell. Half of the time left is for the search, the other half for the checker and its second thoughts."""
         half = float("inf") if end is None else (time.time() + end) / 2
         return cell_worker(self.parent).run(cell, box, self.effort, self.seed, half, self.advising)
+
+
+def shrink_cells(
+    parent: bytes,
+    cells: Sequence[int],
+    entry: Callable[[int], tuple[int, Box, CellResult, NDArray[np.int64]]],
+    *,
+    workers: Workers,
+    interruption: Interruption,
+) -> Generator[tuple[int, CellResult], None, None]:
+    """Yield (cell, result) for cells that shall remove fewer units, in no particular order.
+
+    ``entry`` gives, when a worker is to have it, a cell's number, box, result so far, and the flat numbers of the units
+    to remove. A cell that kills its workers is tried in this process at last.
+    """
+    shrink = _Shrink(parent)
+    job = Job(shrink, lambda place: entry(cells[place]), interruption=interruption)
+    with closing(survive(workers, job, len(cells))) as outcomes:
+        for place, outcome in outcomes:
+            if isinstance(outcome, Raised):
+                raise outcome.error
+            yield cells[place], shrink(*entry(cells[place])) if isinstance(outcome, Lost) else outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Shrink:
+    """What is the same for all cells; called in worker processes."""
+
+    parent: bytes
+
+    def __call__(self, cell: int, box: Box, result: CellResult, removed: NDArray[np.int64]) -> CellResult:
+        """One cell."""
+        return cell_worker(self.parent).shrink(cell, box, result, removed)
 
 
 def spread(task: Callable[..., T], arguments: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:

@@ -40,7 +40,8 @@ def bundles(tmp_path_factory) -> dict[str, Path]:
     directory, made = tmp_path_factory.mktemp("accepted"), {}
     for name, network in NETWORKS.items():
         model = write_onnx(directory / f"{name}.onnx", network())
-        made[name] = slicer.compress(model, "0:1", directory / name, slicer.Options(cells=8, effort=60, jobs=1)).path
+        options = slicer.Options(cells=8, cuts="uniform", effort=60, jobs=1)
+        made[name] = slicer.compress(model, "0:1", directory / name, options).path
         assert slicer.audit(made[name]).accepted
     return made
 

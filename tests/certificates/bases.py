@@ -48,7 +48,7 @@ def _made(name: str, folder: Path) -> Opened:
     network, domain = _compressed(name)
     model = folder / f"{name}.onnx"
     model.write_bytes(graph_bytes(network))
-    bundle = compress(model, domain, folder / name, Options(cells=4, effort=60, jobs=1))
+    bundle = compress(model, domain, folder / name, Options(cells=4, cuts="uniform", effort=60, jobs=1))
     return open_bundle(bundle.path)
 
 

@@ -18,7 +18,7 @@ from slicer.family.options import Options
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "artifacts" / "reference" / "collision_avoidance"
 EXAMPLE = ROOT / "examples" / "collision_avoidance"
-OPTIONS = Options(cells=8, effort=60, jobs=1)
+OPTIONS = Options(cells=8, cuts="uniform", effort=60, jobs=1)
 
 
 def make(path: Path) -> str:

@@ -116,14 +116,18 @@ def test_the_keys_of_the_json_are_stable(bundle):
     assert set(record["members"][0]) == {"member", "cells", "share", "cost"}
     assert set(record["routes"][0]) == {"cell", "member", "share", "comparisons"}
     assert set(record) == {
-        *("bundle", "c99", "format", "maximum", "mean", "members", "minimum", "mode", "parent", "routes", "tree_depth")
+        *("bundle", "c99", "format", "layout", "maximum", "mean", "members", "minimum", "mode", "parent", "routes"),
+        "tree_depth",
     }
 
 
 def test_the_table_is_aligned(bundle):
     text = report_table(report(bundle))
     blocks = text.split("\n\n")
-    assert blocks[0].splitlines()[1] == "3 cells, 2 distinct members, at most 2 comparisons to find one"
+    assert (
+        blocks[0].splitlines()[1]
+        == "3 cells, 2 distinct members, at most 2 comparisons to find one; layout packed was chosen"
+    )
     assert blocks[1] == "\n".join(
         [
             "per inference         parent  mean  min  max",

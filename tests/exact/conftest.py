@@ -21,7 +21,7 @@ def honest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("honest")
     model = write_onnx(folder / "model.onnx", chain(np.random.default_rng(5), [2, 6, 6, 2]))
     domain = Box.outward(np.array([-1.0, -1.0]), np.array([1.0, 1.0]))
-    return compress(model, domain, folder / "bundle", Options(cells=4, effort=50, jobs=1)).path
+    return compress(model, domain, folder / "bundle", Options(cells=4, cuts="uniform", effort=50, jobs=1)).path
 
 
 @pytest.fixture(scope="session")

@@ -64,8 +64,19 @@ def test_any_number_of_jobs_gives_the_same_digest(bundle, model, tmp_path):
 
 def test_the_seed_and_the_effort_are_recorded(bundle):
     manifest = json.loads((bundle.path / "manifest.json").read_bytes())
-    expected = {"cells": 5, "cuts": "adaptive", "samples": "none", "effort": 60, "seed": 0, "time-limit": "none"}
-    assert manifest["options"] == expected | {"adviser": "none", "trust": "certified"}
+    assert manifest["options"] == {
+        "cells": 5,
+        "cuts": "adaptive",
+        "members": "any",
+        "flash": "any",
+        "layout": "packed",
+        "samples": "none",
+        "effort": 60,
+        "seed": 0,
+        "time-limit": "none",
+        "adviser": "none",
+        "trust": "certified",
+    }
     assert manifest["truncated"] is False
     assert manifest["source"] == "parent.onnx"
 
