@@ -199,7 +199,8 @@ class _Pool:
         for process in _processes(self._executor):
             if process.is_alive():
                 kill_process_tree(process)
-        self._executor._result_queue._writer.close()  # the executor's thread may be reading what nobody will write
+        if self._executor._flags.broken is None:  # else the executor's thread is closing all it has by itself
+            self._executor._result_queue._writer.close()  # the thread may be reading what nobody will write
         self._executor.shutdown(wait=False, kill_workers=True)
 
 

@@ -133,7 +133,7 @@ def _families(bundle: slicer.Bundle) -> Families:
     removed = np.zeros((len(family.cells), prepared.relu_units), bool)
     for cell in range(len(family.cells)):
         certificate = (bundle.path / certificate_file(cell)).read_bytes()
-        removed[cell, read_proof(certificate, prepared.offsets)[0]] = True
+        removed[cell, read_proof(certificate, prepared.offsets).removed] = True
     return Families(network, slicer.Box(family.lower, family.upper), family.tree, removed, bundle.measures)
 
 

@@ -17,7 +17,7 @@ from tests.certificates.opened import MANIFEST, PARENT, open_bundle, sha, store
 from tests.certificates.reference import EXAMPLE, OPTIONS, REFERENCE, make
 from tests.certificates.trees import closings
 
-DIGEST = "06880c5b11def9d0c38a79c22d018019dcc41ea5f289c94c6198f59326e08cbe"
+DIGEST = "7bed79ad0cf5d186980e56b7fa048317029ab244f03243dff5e4893de83cd345"
 
 
 def test_it_is_the_bundle_that_was_committed() -> None:

@@ -49,13 +49,13 @@ def box(*bounds: tuple[float, float]) -> Box:
     return Box(*np.array(bounds, np.float32).T)
 
 
-def passes(network: Network, domain: Box, cells: int, directory: Path) -> Passed:
+def passes(network: Network, domain: Box, cells: int, directory: Path, cuts: str = "adaptive") -> Passed:
     """Take a network through everything: compress, both checkers, the numpy runtime, and the compiled C if it can be.
 
     The last two are compared with the reference interpreter, and with the C of the parent, at the hunt's points.
     """
     model = write_model(directory / "trap.onnx", network)
-    options = slicer.Options(cells=cells, effort=20, jobs=1)
+    options = slicer.Options(cells=cells, cuts=cuts, effort=20, jobs=1)
     path = slicer.compress(model, domain, directory / "bundle", options).path
     result = slicer.audit(path)
     assert result.accepted, result.rejections

@@ -59,7 +59,7 @@ def test_domains_of_a_few_numbers_per_input(numbers, tmp_path):
     network = chain(np.random.default_rng(1), [2, 6, 6, 1])
     cells = {1: 1, 2: 4, 3: 4, 4: 9}[numbers]  # as many as can be cut: a cut needs a number strictly inside
     domain = box((0.3, after(0.3, numbers)), (1.0, after(1.0, numbers)))
-    found = passes(network, domain, cells, tmp_path)
+    found = passes(network, domain, cells, tmp_path, cuts="uniform")
     width = found.target.cells.upper - found.target.cells.lower
     assert (width <= np.spacing(F32(1.0)) * 2).all()
 

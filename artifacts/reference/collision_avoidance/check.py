@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Exact checker of netslicer bundles: one file, Python 3.11 or newer, the standard library, nothing else.
 
-    python3 -I -S check.py BUNDLE [--cells 10%|0-9,17] [--seed N] [--jobs N] [--json FILE]
+    python3 -I -S check.py BUNDLE [--cells 10%|0-9,17] [--seed N] [--jobs N] [--trust solver] [--json FILE]
 
 Written from CERTIFICATE.md alone, to whose sections the numbers below refer. Checked: the manifest and every digest
 (§7), every file with a meaning in strict canonical form (§8), the parent (§2), that nothing overflows on the domain
@@ -69,6 +69,7 @@ STATEMENT = (
     "For every vector x of finite float32 numbers in the domain, the member of the cell to which the routing tree sends"
     " x and family/parent.json have equal outputs under eval32 (-0 = 0), and neither meets a NaN or an infinity."
 )
+ATTESTED = "If no removed unit that is only attested by a solver is active where it was removed: "
 NOT_COVERED = (
     "that family/parent.json is the network of the source model (slicer audit reads the model and compares)",
     "inputs outside the domain; FMA, other orders of sums, precisions or rounding modes, flush to zero",
@@ -94,7 +95,7 @@ Box = tuple[tuple[float, ...], tuple[float, ...]]  # lower and upper corner
 
 
 class Accepted(Counter[str]):
-    """A cell whose removals are proved: its nodes, closings and removed units."""
+    """A cell whose removals are proved or attested: its nodes, closings, removed and among them attested units."""
 
 
 class Rejected(Exception):
@@ -271,14 +272,14 @@ def _read_layer(entry: Field, before: list[Layer]) -> Layer:
     sources = [source.integer(0, len(before) - 1) for source in listed]
     widths = [before[source].width for source in sources]
     entry.require(sources and sum(widths) < MAX_UNITS, f"at least one source, and less than {MAX_UNITS} units")
+    if kind == "gather":
+        chosen = [index.integer(0, widths[0] - 1) for index in fields["indices"].items()]
+        return Layer("copy", len(chosen), [[(sources[0], unit)] for unit in chosen])
     read = [[(source, unit) for unit in range(width)] for source, width in zip(sources, widths, strict=True)]
     if kind == "dense":
         rows = list(fields["weight"].items())
         weight, bias = [row.vector(widths[0]) for row in rows], fields["bias"].vector(len(rows))
         return Layer(kind, len(rows), read[:1] * len(rows), weight, bias)
-    if kind == "gather":
-        chosen = [index.integer(0, widths[0] - 1) for index in fields["indices"].items()]
-        return Layer("copy", len(chosen), [[read[0][unit]] for unit in chosen])
     if kind == "concat":
         return Layer("copy", sum(widths), [[pair] for pair in chain(*read)])
     if kind == "elementwise":
@@ -295,7 +296,6 @@ _OPERATIONS: dict[str, Callable[..., float]] = {
 }  # fmt: skip
 Constants = dict[int, float]  # of a layer, by unit
 Prefixes = dict[int, tuple[int, str]]  # of a dense layer, by unit: first term that is not constant, sum before it
-
 Slim = tuple[Constants, Prefixes, list[Sequence[Pair]]]  # the third: what each unit still needs
 
 
@@ -318,7 +318,7 @@ def member_of(layers: Sequence[Layer], parent: str, removed: Iterable[Pair]) -> 
 
 
 def _slim(layers: Sequence[Layer], removed: frozenset[Pair]) -> Iterator[Slim]:
-    """The layers, one after the other, without the removed units."""
+    """One layer after the other: what is constant and what is needed without the removed units."""
     constants: list[Constants] = []
     for place, layer in enumerate(layers):
         known, begun, needs = Constants(), Prefixes(), list(layer.reads)
@@ -740,11 +740,12 @@ class Bundle:
         odd = sorted(files ^ {path for path in self.entries if path.startswith(("family/", "certificates/"))})
         require(not odd, str(odd[:1])[:200], "expected a certificate for each cell, a file for each member, no others")
 
-    def check_cell(self, cell: int) -> Accepted:
-        """Check a cell's certificate and member; raises Rejected."""
+    def check_cell(self, cell: int, *, trust: bool) -> Accepted:
+        """Check a cell's certificate and member, in which solvers' words may count; raises Rejected."""
         where, file = CERTIFICATE.format(cell), MEMBER.format(self.members[cell])
         certificate = read_json(self.read(where), where)
-        fields = certificate.record("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
+        keys = ("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
+        fields = certificate.record(*keys, optional=["attested"])
         values = ("netslicer-certificate/2", "bitwise", cell, self.parent, self.members[cell])
         for key, value in zip(("format", "mode", "cell", "parent", "member"), values, strict=True):
             fields[key].equal(value)
@@ -754,12 +755,17 @@ class Bundle:
             member = member_of(self.layers, self.parent, removed)
         except OverflowError as error:
             raise Rejected(file, "a constant overflows float32") from error
+        attested = set(fields["attested"].units(self.layers) if "attested" in fields else [])
+        if "attested" in fields:
+            fields["attested"].require(attested and attested.issubset(removed), "some of the removed units")
+            fields["attested"].require(trust, "proofs only: a solver's word counts only with --trust solver")
         same = member == self.read(file) and sha256(member).hexdigest() == self.members[cell]
         require(same, file, f"expected the member that the removals of {where} give")
-        return self._check_tree(fields["tree"], box, removed)
+        proof = self._check_tree(fields["tree"], box, [pair for pair in removed if pair not in attested])
+        return Accepted(removed=len(removed), attested=len(attested), nodes=proof[0], closings=proof[1])
 
-    def _check_tree(self, tree: Field, root: Box, removed: Sequence[Pair]) -> Accepted:
-        """Walk a proof tree in preorder: all closings must hold, and every path must close the removed units."""
+    def _check_tree(self, tree: Field, root: Box, removed: Sequence[Pair]) -> tuple[int, int]:
+        """Nodes and closings of a tree, walked in preorder: all must hold, and every path close the removed units."""
         closings, waiting = 0, [(root, dict[Pair, Claim]())]  # open nodes, with the closings above them
         for node in tree.items():
             node.require(waiting, "no node after the last leaf")
@@ -784,7 +790,7 @@ class Bundle:
                 missing = [pair for pair in removed if facts.get(pair, (0, 0))[1] != -1]
                 node.require(not missing, f"all removed units closed on the path to this leaf, not {missing[:1]}")
         tree.require(not waiting, "both children of every split")
-        return Accepted(nodes=len(tree.value), closings=closings, removed=len(removed))
+        return len(tree.value), closings
 
     def _prove(self, where: str, box: Box, facts: dict[Pair, Claim], claims: dict[Pair, Claim]) -> None:
         """Prove the claims of a node."""
@@ -809,10 +815,10 @@ def _bundle(root: str, manifest: str) -> Bundle:
     return bundle
 
 
-def _verdict(root: str, manifest: str, cell: int) -> Accepted | Rejected:
+def _verdict(root: str, manifest: str, trust: bool, cell: int) -> Accepted | Rejected:
     """Check one cell, in any process."""
     try:
-        return _bundle(root, manifest).check_cell(cell)
+        return _bundle(root, manifest).check_cell(cell, trust=trust)
     except Rejected as verdict:
         return verdict
 
@@ -831,11 +837,12 @@ def choose_cells(spec: str, total: int, seed: int) -> list[int]:
     return sorted(cells)
 
 
-def check_bundle(root: str, spec: str | None, seed: int, jobs: int) -> dict[str, Json]:
+def check_bundle(root: str, spec: str | None, seed: int, jobs: int, *, trust: bool = False) -> dict[str, Json]:
     """Check a bundle. The report has the same keys for every outcome and does not depend on ``jobs``."""
     report: dict[str, Json] = {"format": "netslicer-check/1", "outcome": "rejected", "proved": None, "parent": None}
     report |= {"bundle": sha256(manifest_bytes(root)).hexdigest(), "not_covered": list(NOT_COVERED), "findings": []}
     report |= dict.fromkeys(("cells", "checked", "accepted", "rejected", "nodes", "closings", "removed"), 0)
+    report["attested"] = []  # [cell, number of units]
     _bundle.cache_clear()  # of an earlier call
     try:
         bundle = _bundle(root, report["bundle"])
@@ -846,9 +853,10 @@ def check_bundle(root: str, spec: str | None, seed: int, jobs: int) -> dict[str,
     cells = range(total) if spec is None else choose_cells(spec, total, seed)
     with ProcessPoolExecutor(jobs) as pool:  # starts processes only when it is used
         run = map if jobs == 1 else pool.map
-        for k, verdict in enumerate(run(partial(_verdict, root, bundle.digest), cells)):
+        for k, verdict in enumerate(run(partial(_verdict, root, bundle.digest, trust), cells)):
             if isinstance(verdict, Accepted):
-                report |= {key: report[key] + value for key, value in verdict.items()}
+                report["attested"] += [[cells[k], verdict["attested"]]] * (verdict["attested"] > 0)
+                report |= {key: report[key] + verdict[key] for key in ("nodes", "closings", "removed")}
             else:
                 report["findings"].append({"cell": cells[k], "where": verdict.args[0], "why": verdict.args[1]})
             if sys.stderr.isatty():
@@ -857,7 +865,9 @@ def check_bundle(root: str, spec: str | None, seed: int, jobs: int) -> dict[str,
     report |= {"parent": bundle.parent, "cells": total, "checked": len(cells), "rejected": rejected}
     report["accepted"] = len(cells) - rejected
     if not rejected:
-        report |= {"outcome": "accepted", "proved": STATEMENT} if len(cells) == total else {"outcome": "no objection"}
+        good = {"outcome": "accepted", "proved": STATEMENT}
+        good = {"outcome": "attested", "proved": ATTESTED + STATEMENT} if report["attested"] else good
+        report |= good if len(cells) == total else {"outcome": "no objection"}
     return report
 
 
@@ -868,6 +878,7 @@ def report_text(report: dict[str, Json]) -> str:
              "removed     {removed} units, by {closings} closings in {nodes} nodes"]  # fmt: skip
     lines = [line.format(**report) for line in lines]
     lines += [f"finding     {finding['where']}: {finding['why']}" for finding in report["findings"][:20]]
+    lines += [f"attested    {units} units of cell {cell}" for cell, units in report["attested"][:20]]
     lines += ["proved      " + (report["proved"] or "nothing: only all cells without a finding prove the claim")]
     lines += [f"not covered {text}" for text in report["not_covered"]]
     return "\n".join([*lines, ""]).encode("ascii", "backslashreplace").decode()
@@ -881,12 +892,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cells", metavar="SPEC", help="some cells only: 10%% (a random sample) or 0-9,17")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--trust", choices=["solver"], help="let units go on a solver's word; the outcome is attested")
     parser.add_argument("--json", metavar="FILE", help="also write the report as JSON")
-    arguments = parser.parse_args(argv)
+    given = parser.parse_args(argv)
     try:
-        report = check_bundle(arguments.bundle, arguments.cells, arguments.seed, max(arguments.jobs, 1))
-        if arguments.json:
-            with open(arguments.json, "wb") as file:  # noqa: PTH123 - pathlib would serve for nothing else
+        trust = given.trust == "solver"
+        report = check_bundle(given.bundle, given.cells, given.seed, max(given.jobs, 1), trust=trust)
+        if given.json:
+            with open(given.json, "wb") as file:  # noqa: PTH123 - pathlib would serve for nothing else
                 file.write(canonical(report))
     except (UnusableError, OSError, MemoryError, BrokenExecutor) as error:
         sys.stderr.write(ascii(f"stopped: {error or type(error).__name__}")[1:-1] + "\n")
