@@ -200,8 +200,18 @@ class _Pool:
             if process.is_alive():
                 kill_process_tree(process)
         if self._executor._flags.broken is None:  # else the executor's thread is closing all it has by itself
-            self._executor._result_queue._writer.close()  # the thread may be reading what nobody will write
+            self._end_answers()
         self._executor.shutdown(wait=False, kill_workers=True)
+
+    def _end_answers(self) -> None:
+        """Close the pipe of answers: the executor's thread may be reading what nobody will write.
+
+        That wakes the thread, which closes what is open. So the pipe counts as closed before it is.
+        """
+        writer = self._executor._result_queue._writer
+        handle, writer._handle = writer._handle, None
+        if handle is not None:
+            os.close(handle)
 
 
 def in_one_line(error: BaseException) -> str:
