@@ -9,6 +9,7 @@ from typing import get_args
 from dispatcher.emit_c99 import Layout
 from dispatcher.errors import UnusableInput
 from slicer.search.advisers import SOLVERS, Advising
+from slicer.search.solvers import marabou
 
 DEFAULT_EFFORT = 1000
 BACKENDS = ("loky", "dask", "ray")
@@ -94,6 +95,8 @@ class Options:
         """Refuse what fits no solver."""
         if self.adviser is not None and self.adviser not in SOLVERS:
             raise UnusableInput(f"expected {', '.join(SOLVERS)}, got {self.adviser[:40]!r}", where="--adviser")
+        if self.adviser == "marabou" and not marabou.installed():
+            raise UnusableInput(marabou.NOT_INSTALLED, where="--adviser", fix="milp comes with netslicer")
         if not 0 < self.adviser_seconds < float("inf"):
             raise UnusableInput(f"expected seconds, got {self.adviser_seconds}", where="--adviser-seconds")
         if self.trust == "solver" and self.adviser is None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.errors import UnusableInput
 from slicer.bounds.linear import Prepared
 from slicer.box import Box
 from slicer.search.branch import Search
@@ -42,8 +43,11 @@ def advise(search: Search, box: Box, adviser: Adviser, effort: int, stopped: Cal
     -------
     Which units the adviser says keep the phase that is hoped for ``[n_relu]``.
     """
-    encoding = encode(search.prepared, box, _proved(search))
     hinted = np.zeros(search.prepared.relu_units, bool)
+    try:
+        encoding = encode(search.prepared, box, _proved(search))
+    except UnusableInput:
+        return hinted  # nothing to ask about: what is open stays open
     for unit in np.flatnonzero(search.open_candidates()):
         if stopped():
             break

@@ -23,8 +23,10 @@ from slicer.cli import main
 from slicer.family import cell as cell_module
 from slicer.family.cell import CellWorker
 from slicer.report import collect, report_html, report_json
+from slicer.search import advised
 from slicer.search.advisers import Advising
 from slicer.search.cell import search_cell
+from slicer.search.solvers import marabou
 from tests.onnx_files import onnx_bytes
 from tests.random_networks import chain
 
@@ -152,3 +154,21 @@ def test_options_that_fit_no_solver_are_refused(options, where):
     with pytest.raises(UnusableInput) as refusal:
         slicer.Options(**options)
     assert refusal.value.where == where
+
+
+def test_a_solver_that_is_not_installed_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr(marabou, "_core", lambda: None)
+    with pytest.raises(UnusableInput, match="not installed") as refusal:
+        slicer.Options(adviser="marabou")
+    assert refusal.value.where == "--adviser"
+
+
+def test_a_cell_that_cannot_be_put_to_a_solver_keeps_what_is_open(monkeypatch):
+    def unusable(*_arguments):
+        raise UnusableInput("expected finite intervals", where="encoding")
+
+    monkeypatch.setattr(advised, "encode", unusable)
+    worker = CellWorker(chain(np.random.default_rng(9), [3, 12, 12, 12, 2]).content)
+    asked = worker.run(0, BOX, EFFORT, 0, advising=Advising("milp", 1.0, trusted=True))
+    assert asked.counts.open > 0
+    assert asked == worker.run(0, BOX, EFFORT, 0)

@@ -24,9 +24,14 @@ NOT_INSTALLED = "marabou: maraboupy is not installed (it has wheels for CPython 
 
 def ask_marabou(prepared: Prepared, encoding: Encoding, unit: int, phase: int, limit: Limit) -> Advice:
     """Whether the unit can leave its phase (−1 inactive, +1 active) on the encoding's box."""
-    if _core() is None:
+    if not installed():
         return Advice(Open(NOT_INSTALLED), 0.0)
     return ask(NAME, solve, prepared, encoding, (unit, phase), limit)
+
+
+def installed() -> bool:
+    """Whether there is a Marabou to ask."""
+    return _core() is not None
 
 
 def solve(question: Question, seconds: float) -> Reply:
