@@ -19,6 +19,7 @@ from dispatcher.tree import Leaf, Split, Tree, check_tree
 
 __all__ = [
     "Constant",
+    "Decision",
     "Family",
     "Leaf",
     "Member",
@@ -33,7 +34,8 @@ __all__ = [
     "whole_member",
 ]
 
-Mode = Literal["bitwise"]
+Mode = Literal["bitwise", "decision"]
+Decision = Literal["argmax", "argmin"]  # where the largest, or the smallest, output stands; the first of equal ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Family:
         Distinct members in the order of their first cell.
     cells:
         The member's index of every cell.
+    decision:
+        In mode ``decision`` what members and parent have in common; else None.
 
     Raises
     ------
@@ -99,8 +103,10 @@ class Family:
     tree: Tree
     members: tuple[Member, ...]
     cells: tuple[int, ...]
+    decision: Decision | None = None
 
     def __post_init__(self) -> None:
+        assert (self.mode == "decision") == (self.decision is not None)
         width, shapes = self.parent[0].width, (self.lower.shape, self.upper.shape)
         if shapes != ((width,), (width,)):
             raise UnusableBundle(f"expected a domain of {width} inputs, got shapes {shapes}", where="domain")

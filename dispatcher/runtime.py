@@ -1,7 +1,8 @@
 """`Dispatcher`: send every input to its member and return the parent's bits.
 
 Inside the domain the outputs equal the parent's declared evaluation (proved by the bundle's certificates, which
-`slicer audit` checks). What happens outside is the caller's explicit choice; NaN is an error always.
+`slicer audit` checks), or in mode ``decision`` have the largest or smallest output where the parent has it. What
+happens outside is the caller's explicit choice; NaN is an error always.
 """
 
 from __future__ import annotations
@@ -89,6 +90,9 @@ class Dispatcher:
     def predict(self, inputs: ArrayLike, out_of_domain: OutOfDomain = "error") -> Points:
         """The parent's outputs, computed by the members.
 
+        In mode ``decision`` those that cannot win are numbers that do not, and the others have no meaning where one
+        always wins: see `decide`.
+
         Parameters
         ----------
         inputs:
@@ -124,6 +128,29 @@ class Dispatcher:
         for member, rows in _groups(members):
             outputs[rows] = self._evaluator(member)(points[rows])
         return outputs.reshape(*given.shape[:-1], self.n_out)
+
+    def decide(self, inputs: ArrayLike, out_of_domain: OutOfDomain = "error") -> NDArray[np.int64]:
+        """Where the parent has its largest (``argmax``) or smallest output, the first of equal ones; mode ``decision``.
+
+        Parameters
+        ----------
+        inputs, out_of_domain:
+            As in `predict`.
+
+        Returns
+        -------
+        NDArray[np.int64]
+            Numbers of outputs ``[batch]``; of one vector, an array of shape ``[]``.
+
+        Raises
+        ------
+        UnusableInput
+            If the bundle has another mode, or as in `predict`.
+        """
+        if self.family.decision is None:
+            raise UnusableInput(f"expected a bundle of mode decision, got {self.family.mode}", where="decide")
+        outputs = self.predict(inputs, out_of_domain)
+        return np.asarray((np.argmax if self.family.decision == "argmax" else np.argmin)(outputs, axis=-1))
 
     def _admit(self, points: Points, out_of_domain: OutOfDomain) -> Points:
         """Points of which some lie outside the domain, as the policy lets them in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from slicer.family.options import BACKENDS, CUTS, DEFAULT_EFFORT, LAYOUTS, TRUST, Options
+from slicer.family.options import BACKENDS, CUTS, DECISIONS, DEFAULT_EFFORT, LAYOUTS, MODES, TRUST, Options
 from slicer.search.advisers import SOLVERS
 
 
@@ -18,7 +18,16 @@ def add_compress_options(verb: argparse.ArgumentParser) -> None:
         help="the box of inputs: lo:hi, 'lo,hi;lo,hi;…', a .csv file with the header lower,upper, or a .vnnlib file",
     )
     verb.add_argument(
-        "--mode", choices=["bitwise"], default="bitwise", help="strength of equivalence (default bitwise)"
+        "--mode",
+        choices=MODES,
+        default=MODES[0],
+        help="what members have in common with the parent: all bits (bitwise, default) or which output wins (decision)",
+    )
+    verb.add_argument(
+        "--decision",
+        choices=DECISIONS,
+        default=DECISIONS[0],
+        help="in mode decision: the largest output wins (argmax, default) or the smallest",
     )
     _add_family_options(verb)
     _add_search_options(verb)
@@ -96,6 +105,8 @@ def compress_options(arguments: argparse.Namespace) -> Options:
         If a value is out of range.
     """
     return Options(
+        mode=arguments.mode,
+        decision=arguments.decision,
         cells=arguments.cells,
         cuts=arguments.cuts,
         members=arguments.members,

@@ -232,9 +232,10 @@ def _check_jobs(jobs: int | None) -> None:
 
 def _source_verdict(bundle: Path) -> Verdict:
     """Whether reading the source model gives ``family/parent.json`` byte for byte."""
-    source = read_manifest((bundle / MANIFEST_FILE).read_bytes()).source
+    manifest = read_manifest((bundle / MANIFEST_FILE).read_bytes())
+    source = manifest.source
     try:
-        network = read_network_bytes((bundle / source).read_bytes(), source)
+        network = read_network_bytes((bundle / source).read_bytes(), source, scores=manifest.mode == "decision")
     except (OSError, UnusableInput) as error:
         return Rejected(source, f"expected a readable model: {error}")
     if network.content != (bundle / PARENT_FILE).read_bytes():

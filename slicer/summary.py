@@ -25,6 +25,8 @@ class Summary(TypedDict):
     budget: dict[str, Any] | None  # see `slicer.family.budget.Budget`
     relu_units: int
     attested: int  # removals on a solver's word, over all cells
+    decision: str | None  # in mode decision: argmax or argmin
+    decided: float  # in mode decision: the cells' share in which one output always wins and nothing is computed
     weighted_by: str  # "volume" or "samples"
     removed_mean: float  # ReLU units removed per cell
     parent_mac: int
@@ -61,6 +63,8 @@ def summarize(bundle: Bundle) -> Summary:
         budget=None if bundle.budget is None else asdict(bundle.budget),
         relu_units=parent.relu_units,
         attested=sum(count.attested for count in counts),
+        decision=family.decision,
+        decided=float(np.array([count.classes == 1 for count in counts]) @ weights),
         weighted_by=bundle.weighted_by,
         removed_mean=float(removed @ weights),
         parent_mac=parent.mac,
@@ -97,6 +101,10 @@ def summary_lines(summary: Summary) -> list[str]:
         f"layout               {s['layout']:>10}   of the C that dispatcher emit writes",
         f"effort               {s['boxes']:>10,}   bounded boxes",
     ]
+    if s["decision"]:
+        lines.append(
+            f"decided              {100 * s['decided']:>9.1f}%   of inputs: one output always wins in the cell"
+        )
     if s["attested"]:
         lines.append(f"attested             {s['attested']:>10,}   removals on a solver's word: no audit accepts them")
     if s["truncated_cells"]:

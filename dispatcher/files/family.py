@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from dispatcher.plan import Family, Leaf, Member, Split
 
 FAMILY_FORMAT = "netslicer-family/1"
 FAMILY_FILE = "family/family.json"
+
+T = TypeVar("T", bound=str)
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -36,6 +39,8 @@ def family_files(family: Family) -> dict[str, bytes]:
         "members": [digest(content) for content in members],
         "cells": list(family.cells),
     }
+    if family.decision is not None:
+        record["decision"] = family.decision
     files = {PARENT_FILE: parent, FAMILY_FILE: canonical_json(record)}
     return files | {member_file(digest(content)): content for content in members}
 
@@ -62,14 +67,15 @@ def read_family(read: Callable[[str], bytes] | Mapping[str, bytes]) -> Family:
     expect_format(fields, FAMILY_FORMAT)
     if fields.text("parent") != parent_digest:
         raise UnusableBundle("expected the bundle's parent, got another digest", where=f"{FAMILY_FILE}: parent")
-    mode = fields.parsed("mode", _read_mode)
+    mode = fields.parsed("mode", _one_of("bitwise", "decision"))
+    decision = fields.parsed("decision", _one_of("argmax", "argmin")) if mode == "decision" else None
     lower, upper = _read_domain(fields.record("domain"))
     nodes = list(fields.records("tree"))
     tree = tuple(_read_node(node, len(nodes), len(lower)) for node in nodes)
     members = _read_members(fields, get, parent, parent_digest)
     cells = fields.integers("cells", max(1, len(members)))
     fields.done()
-    return Family(mode, parent, lower, upper, tree, members, tuple(cells))
+    return Family(mode, parent, lower, upper, tree, members, tuple(cells), decision)
 
 
 def _getter(read: Callable[[str], bytes] | Mapping[str, bytes]) -> Callable[[str], bytes]:
@@ -102,11 +108,16 @@ def _read_members(
     return tuple(members)
 
 
-def _read_mode(text: str) -> str:
-    """The strength of equivalence that this version knows."""
-    if text != "bitwise":
-        raise ValueError(f"expected the mode bitwise, got {text[:40]!r}")
-    return text
+def _one_of(*known: T) -> Callable[[str], T]:
+    """A parser of the words that this version knows."""
+
+    def parse(text: str) -> T:
+        for word in known:
+            if text == word:
+                return word
+        raise ValueError(f"expected {' or '.join(known)}, got {text[:40]!r}")
+
+    return parse
 
 
 def _read_domain(fields: Fields) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ def certificate_bytes(
     offsets: dict[int, int],
     *,
     attested: NDArray[np.int64] = NOTHING,
+    classes: Sequence[int] | None = None,
 ) -> bytes:
     """Canonical bytes of a certificate.
 
@@ -36,6 +37,8 @@ def certificate_bytes(
         Flat numbers of the removed ReLU units, ascending.
     attested:
         Those of them that rest on a solver's word.
+    classes:
+        In mode ``decision`` the outputs that may win; None in mode ``bitwise``.
     tree:
         The trimmed proof tree, in preorder.
     offsets:
@@ -43,7 +46,7 @@ def certificate_bytes(
     """
     record: dict[str, object] = {
         "format": CERTIFICATE_FORMAT,
-        "mode": "bitwise",
+        "mode": "bitwise" if classes is None else "decision",
         "cell": cell,
         "box": {"lower": [hex_text(x) for x in box.lower], "upper": [hex_text(x) for x in box.upper]},
         "parent": digests[0],
@@ -53,6 +56,8 @@ def certificate_bytes(
     }
     if len(attested):
         record["attested"] = unit_lists(attested, offsets)
+    if classes is not None:
+        record["classes"] = list(classes)
     return canonical_json(record)
 
 

@@ -151,7 +151,7 @@ def assemble(
     truncated = not in_time or any(count.truncated for count in counts)
     layout = budget.chosen.layout if budget else order.options.layouts[0]
     record = {**order.record, "layout": layout}
-    name = stage.finish(mode="bitwise", source=order.source, options=record, truncated=truncated)
+    name = stage.finish(mode=order.options.mode, source=order.source, options=record, truncated=truncated)
     by = "volume" if order.samples is None else "samples"
     measures = cell_measures(family.tree, order.domain, order.samples)
     return Bundle(stage.destination, name, family, counts, by, measures, layout, budget, truncated, 0)
@@ -186,7 +186,8 @@ def _family(order: Order, partition: Partition, members: list[str], stage: Stagi
     place = {name: index for index, name in enumerate(dict.fromkeys(members))}
     network = order.network
     return Family(
-        mode="bitwise",
+        mode=order.options.mode,
+        decision=order.options.decides,
         parent=network.layers,
         lower=order.domain.lower,
         upper=order.domain.upper,

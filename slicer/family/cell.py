@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dispatcher.encode import digest
 from dispatcher.files import member_bytes, read_network
 from dispatcher.literal import bits_text
+from dispatcher.plan import Decision
 from slicer.bounds.linear import Prepared
 from slicer.bounds.reference import MARGIN
 from slicer.box import Box
@@ -25,9 +26,12 @@ from slicer.certificate.verdict import Accepted, Rejected, Verdict
 from slicer.certificate.write import NOTHING, certificate_bytes, unit_lists
 from slicer.family.proof import read_proof
 from slicer.network import Network
+from slicer.reduce.classes import fixed_outputs
 from slicer.reduce.member import build_member
 from slicer.search.advisers import Advising
 from slicer.search.cell import CellSearch, search_cell
+from slicer.search.contest import Contest, with_margins
+from slicer.search.decide import decide_cell
 from slicer.search.tree import ProofTree, TreeNode
 from slicer.search.verdict import TIME, Open, Proved, Refuted
 from slicer.search.verdict import Verdict as CandidateVerdict
@@ -53,6 +57,8 @@ class CellCounts:
         Work units spent.
     nodes:
         Nodes of the certificate's tree.
+    classes:
+        In mode ``decision`` how many outputs may win in the cell; else 0.
     truncated:
         Whether the time limit stopped the search.
     gate:
@@ -74,6 +80,7 @@ class CellCounts:
     truncated: bool
     gate: str
     attested: int = 0
+    classes: int = 0
     witnesses: tuple[tuple[int, int, int, str], ...] = ()
 
 
@@ -88,20 +95,39 @@ class CellResult:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Gone:
-    """Flat numbers of the units to remove: those that a tree proves inactive, and those on a solver's word."""
+    """What a certificate claims, in flat numbers of units.
+
+    Attributes
+    ----------
+    proved, attested:
+        Units to remove: those that a tree proves inactive, and those on a solver's word.
+    lost:
+        In mode ``decision`` the margins by which the tree proves that outputs do not win (`slicer.search.contest`).
+    classes:
+        In mode ``decision`` the outputs that may win; else None.
+    """
 
     proved: Units
     attested: Units
+    lost: Units
+    classes: list[int] | None
+
+    @property
+    def closed(self) -> Units:
+        """All that the tree has to prove inactive, ascending."""
+        return np.concatenate([self.proved, self.lost])
 
 
 class CellWorker:
-    """A network prepared for working on its cells."""
+    """A network prepared for working on its cells; with a ``decision`` to keep, or else all bits."""
 
-    def __init__(self, parent: bytes) -> None:
+    def __init__(self, parent: bytes, decision: Decision | None = None) -> None:
         self.network = Network(read_network(parent))
         self.parent_digest = digest(parent)
-        self.prepared = Prepared(self.network)
-        self.checker = Checker(parent)
+        self.decision = decision
+        self.prepared = Prepared(self.network if decision is None else with_margins(self.network, decision))
+        self.contest = None if decision is None else Contest(self.prepared.relu_units, self.network.n_out)
+        self.checker = Checker(parent, decision)
 
     def run(
         self,
@@ -121,14 +147,19 @@ class CellWorker:
             return self._accepted(cell, box, None, NOTHING)
         adviser = advising.adviser(end) if advising else None
         rng = np.random.default_rng([seed, cell])
-        search = search_cell(self.prepared, box, effort, rng, stopped, adviser=adviser)
-        return self._accepted(cell, box, search, search.hinted if advising and advising.trusted else NOTHING)
+        if self.contest is None:
+            search = search_cell(self.prepared, box, effort, rng, stopped, adviser=adviser)
+        else:
+            search = decide_cell(self.prepared, self.contest, box, effort, rng, stopped, adviser=adviser)
+        word = search.hinted if advising and advising.trusted else NOTHING
+        return self._accepted(cell, box, search, word[word < self.network.relu_units])
 
     def shrink(self, cell: int, box: Box, result: CellResult, removed: Units) -> CellResult:
         """The same cell with fewer units removed (flat numbers, ascending), and no more proof than they need."""
+        assert self.contest is None  # members are joined in mode bitwise only
         proof = read_proof(result.certificate, self.prepared.offsets)
         attested = np.intersect1d(removed, proof.attested)
-        gone = _Gone(np.setdiff1d(removed, attested), attested)
+        gone = _Gone(np.setdiff1d(removed, attested), attested, NOTHING, None)
         offer, verdict = self._offer(cell, box, gone, proof.tree.trim(gone.proved))
         if isinstance(verdict, Rejected):  # then with all that was verified before
             certificate, member, verdict = self._checked(cell, box, gone, proof.tree)
@@ -142,24 +173,36 @@ class CellWorker:
         """The leanest proof that the checker accepts; at last the one without any removal."""
         given_up, whole = "accepted", search.tree if search else _LEAF
         for _ in range(ATTEMPTS if search else 0):
-            gone = _Gone(np.flatnonzero(whole.closed_everywhere(self.prepared.relu_units)), attested)
-            whole = whole.trim(gone.proved)
+            gone = self._gone(whole, attested)
+            whole = whole.trim(gone.closed)
             result, verdict = self._offer(cell, box, gone, whole)
             if isinstance(verdict, Accepted):
-                return CellResult(*result[:2], self._counts(cell, search, result[2], verdict, given_up))
+                return CellResult(*result[:2], self._counts(cell, search, gone, result[2], verdict, given_up))
             given_up, whole = str(verdict), whole.without(self._flat(verdict))
-        certificate, member, verdict = self._checked(cell, box, _Gone(NOTHING, NOTHING), _LEAF)
+        gone = self._gone(_LEAF, NOTHING)
+        certificate, member, verdict = self._checked(cell, box, gone, _LEAF)
         assert isinstance(verdict, Accepted), verdict  # a certificate without claims is always acceptable
-        return CellResult(certificate, member, self._counts(cell, search, _LEAF, verdict, given_up))
+        counts = self._counts(cell, search, gone, _LEAF, verdict, given_up)
+        return CellResult(certificate, member, counts)
+
+    def _gone(self, tree: ProofTree, attested: Units) -> _Gone:
+        """All that a tree allows to claim."""
+        closed = tree.closed_everywhere(self.prepared.relu_units)
+        if self.contest is None:
+            return _Gone(np.flatnonzero(closed), attested, NOTHING, None)
+        classes, lost = self.contest.classes(closed)
+        if len(classes) == 1:  # then there is nothing left to remove
+            return _Gone(NOTHING, NOTHING, lost, classes)
+        return _Gone(np.flatnonzero(closed[: self.contest.own]), attested, lost, classes)
 
     def _offer(
         self, cell: int, box: Box, gone: _Gone, whole: ProofTree
     ) -> tuple[tuple[bytes, bytes, ProofTree], Verdict]:
         """Offer a proof with no facts, with those for refused closings, with all; the last offer and its verdict."""
-        tree = whole.lean(gone.proved)
+        tree = whole.lean(gone.closed)
         certificate, member, verdict = self._checked(cell, box, gone, tree)
         if isinstance(verdict, Rejected):
-            tree = whole.lean(gone.proved, self._flat(verdict))
+            tree = whole.lean(gone.closed, self._flat(verdict))
             certificate, member, verdict = self._checked(cell, box, gone, tree)
         if isinstance(verdict, Rejected):
             tree = whole
@@ -174,16 +217,19 @@ class CellWorker:
         """Certificate and member for a set of removals, with the checker's verdict."""
         offsets, removed = self.prepared.offsets, np.union1d(gone.proved, gone.attested)
         by_layer = {layer: set(units) for layer, units in unit_lists(removed, offsets)}
-        member = member_bytes(build_member(self.network, by_layer), self.parent_digest)
-        names = self.parent_digest, digest(member)
-        certificate = certificate_bytes(cell, box, names, removed, tree, offsets, attested=gone.attested)
-        trusted = len(gone.attested) > 0  # whoever gave them trusts the solver
+        fixed, classes = None, gone.classes
+        if self.decision is not None and classes is not None:
+            fixed = fixed_outputs(self.decision, self.network.n_out, classes)
+        member = member_bytes(build_member(self.network, by_layer, fixed), self.parent_digest)
+        names, attested = (self.parent_digest, digest(member)), gone.attested
+        certificate = certificate_bytes(cell, box, names, removed, tree, offsets, attested=attested, classes=classes)
+        trusted = len(attested) > 0  # whoever gave them trusts the solver
         corners = box.lower, box.upper
         verdict = self.checker.check_cell(cell, *corners, certificate, member, margin=MARGIN, trust_solver=trusted)
         return certificate, member, verdict
 
     def _counts(
-        self, cell: int, search: CellSearch | None, tree: ProofTree, verdict: Accepted, gate: str
+        self, cell: int, search: CellSearch | None, gone: _Gone, tree: ProofTree, verdict: Accepted, gate: str
     ) -> CellCounts:
         """Counts of a finished cell."""
         verdicts = search.verdicts if search else {}
@@ -194,6 +240,7 @@ class CellWorker:
             _search_counts(cell, search, list(verdicts.values())),
             removed=verdict.removed,
             attested=verdict.attested,
+            classes=len(gone.classes or ()),
             nodes=len(tree.nodes),
             gate=gate,
             witnesses=tuple((*place, *witness) for place, witness in zip(places, found, strict=True)),
@@ -219,6 +266,6 @@ def _search_counts(cell: int, search: CellSearch | None, verdicts: list[Candidat
 
 
 @lru_cache(maxsize=1)
-def cell_worker(parent: bytes) -> CellWorker:
+def cell_worker(parent: bytes, decision: Decision | None = None) -> CellWorker:
     """The worker of this process for a parent; preparing it takes longer than a small cell."""
-    return CellWorker(parent)
+    return CellWorker(parent, decision)

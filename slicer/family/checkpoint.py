@@ -76,7 +76,7 @@ class CellStore:
         with writing(folder):
             self._cells.mkdir(exist_ok=True)
             self._new.mkdir(exist_ok=True)
-        self._common: dict[str, object] = {"format": "netslicer-cell/1", "mode": "bitwise", "parent": parent}
+        self._common: dict[str, object] = {"format": "netslicer-cell/1", "parent": parent}
         self._common |= {"search": dict(search), "tool": tool_digest()}
 
     def read(self, cell: int, box: Box) -> CellResult | None:

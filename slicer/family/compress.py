@@ -26,6 +26,7 @@ from slicer.network import Network
 from slicer.partition import Partition, halve, leaves
 from slicer.readers import read_domain, read_network_bytes
 from slicer.readers.files import read_bytes
+from slicer.search.contest import check_contest
 
 CUTTING = 0.1  # of a time limit may go into choosing cuts
 JOINING = 0.25  # of a time limit are left for joining members
@@ -89,6 +90,7 @@ def compress(
             effort=options.effort,
             seed=options.seed,
             workers=workers,
+            decision=options.decides,
             advising=options.advising(),
             end=_search_end(options, end),
             store=store,
@@ -116,7 +118,9 @@ def _search_end(options: Options, end: float | None) -> float | None:
 def _read(model: Path, domain: Box | str | Path, options: Options) -> Order:
     """Read model, domain and samples."""
     content = read_bytes(model)
-    network = read_network_bytes(content, str(model))
+    network = read_network_bytes(content, str(model), scores=options.decides is not None)
+    if options.decides is not None:
+        check_contest(network)
     box = domain if isinstance(domain, Box) else read_domain(domain, network.n_in)
     if box.dimension != network.n_in:
         raise UnusableInput(f"expected a domain of {network.n_in} inputs, got {box.dimension}", where="domain")
@@ -169,6 +173,7 @@ def _partition(order: Order, end: float | None, interruption: Interruption) -> t
         order.domain,
         options.cells,
         seed=options.seed,
+        decision=options.decides,
         samples=order.samples,
         workers=workers,
         stopped=stopped,

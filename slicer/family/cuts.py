@@ -7,6 +7,8 @@ A unit is expected to stay in a box unless its linear bound is below zero, or co
 the default one. That is so, by experience, if the largest value seen at some points is below zero by `MARGIN` of the
 gap between bound and largest value. Every input is tried at `THRESHOLDS` by the points and by the gaps of the whole
 cell; the `FINALISTS` best are compared by the bounds of both their parts.
+
+In mode ``decision`` the units are followed by the margins, and work counts as `slicer.family.stakes` says.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatcher.files import read_network
+from dispatcher.plan import Decision
 from slicer.bounds.linear import Prepared
 from slicer.bounds.reference import Bounds, bound_boxes
 from slicer.box import Box
+from slicer.family.stakes import Stakes
 from slicer.family.work import Work
 from slicer.network import Network
+from slicer.search.contest import with_margins
 from slicer.search.evaluate import evaluate, pre_activations
 
 Array = NDArray[np.float64]
@@ -55,12 +60,15 @@ class _Candidates:
         Of the cell's measure that lies in the low part ``[k]``.
     largest:
         Largest pre-activations seen in the low and in the high part ``[k, 2, n_relu]``.
+    wins:
+        How often each output wins at the points of these parts ``[k, 2, n_out]``.
     """
 
     axis: NDArray[np.int64]
     threshold: Array
     share: Array
     largest: Array
+    wins: Array
 
     def select(self, chosen: NDArray[np.int64]) -> _Candidates:
         """Some of them."""
@@ -70,8 +78,10 @@ class _Candidates:
 class Cutter:
     """A network prepared for choosing cuts; ``points`` are the same in all cells, in shares of their sides."""
 
-    def __init__(self, network: Network, seed: int) -> None:
-        self._prepared = Prepared(network)
+    def __init__(self, network: Network, seed: int, decision: Decision | None = None) -> None:
+        self._prepared = Prepared(network if decision is None else with_margins(network, decision))
+        self._outputs, self._units = len(network.layers) - 1, network.relu_units
+        self._stakes = None if decision is None else Stakes(decision, network.n_out)
         self._work = Work(network)
         self._points = np.random.default_rng(seed).random((POINTS, network.n_in))
         parts = np.floor(THRESHOLDS * self._points).astype(np.int64)
@@ -86,11 +96,11 @@ class Cutter:
         None it is the volume.
         """
         lower, upper = box.lower.astype(np.float64), box.upper.astype(np.float64)
-        values = self._values(lower, upper)
+        values, wins = self._values(lower, upper)
         bounds = bound_boxes(self._prepared, lower[None], upper[None], np.zeros((1, values.shape[1]), np.int8))
         largest, bound = values.max(axis=0), pre_activations(self._prepared, bounds.upper)[0]
-        whole = float(self._work.mac(_stay(largest, bound)))
-        candidates = self._candidates(box, values, shares)
+        whole = float(self._mac(_stay(largest, bound), wins.sum(axis=0)))
+        candidates = self._candidates(box, values, wins, shares)
         if not len(candidates.axis):
             return None
         gap = np.maximum(bound - largest, 0)
@@ -102,12 +112,16 @@ class Cutter:
             return None
         return Cut(int(candidates.axis[best]), float(candidates.threshold[best]), float(gains[best]))
 
-    def _values(self, lower: Array, upper: Array) -> Array:
-        """Pre-activations at the points ``[POINTS, n_relu]``."""
-        points = lower + self._points * (upper - lower)
-        return pre_activations(self._prepared, evaluate(self._prepared, points))
+    def _values(self, lower: Array, upper: Array) -> tuple[Array, Array]:
+        """Pre-activations at the points ``[POINTS, n_relu]``, and 1 where an output wins ``[POINTS, n_out]``.
 
-    def _candidates(self, box: Box, values: Array, shares: Array | None) -> _Candidates:
+        In mode ``bitwise`` nobody asks who wins: ``[POINTS, 0]``.
+        """
+        values = evaluate(self._prepared, lower + self._points * (upper - lower))
+        wins = np.zeros((POINTS, 0)) if self._stakes is None else self._stakes.wins(values[self._outputs])
+        return pre_activations(self._prepared, values), wins
+
+    def _candidates(self, box: Box, values: Array, wins: Array, shares: Array | None) -> _Candidates:
         """All cuts that have points and float32 numbers on both sides."""
         grid = thresholds(box)  # [n_in, k]
         inside = (grid > box.lower[:, None]) & (grid < box.upper[:, None])
@@ -116,18 +130,22 @@ class Cutter:
         width = box.upper.astype(np.float64) - box.lower
         threshold = grid[axis, part]
         share = (threshold - box.lower[axis]) / width[axis] if shares is None else shares[axis, part]
-        return _Candidates(axis, threshold, share, self._largest(values)[axis, part])
+        largest = self._gathered(values, np.maximum, -np.inf)[axis, part]
+        return _Candidates(axis, threshold, share, largest, self._gathered(wins, np.add, 0)[axis, part])
 
-    def _largest(self, values: Array) -> Array:
-        """Largest values below and above each threshold ``[n_in, k, 2, n_relu]`` (−∞ where there is no point)."""
+    def _gathered(self, values: Array, gather: np.ufunc, nothing: float) -> Array:
+        """Points' values ``[POINTS, m]`` gathered below and above each threshold ``[n_in, k, 2, m]``.
+
+        The result is ``nothing`` where there is no point.
+        """
         result = np.empty((len(self._first), THRESHOLDS - 1, 2, values.shape[1]))
         for axis, first in enumerate(self._first):
             ordered = values[self._order[:, axis]]
-            parts = np.full((THRESHOLDS, values.shape[1]), -np.inf)
+            parts = np.full((THRESHOLDS, values.shape[1]), nothing)
             filled = np.flatnonzero(np.diff(first, append=POINTS))
-            parts[filled] = np.maximum.reduceat(ordered, first[filled], axis=0)
-            result[axis, :, 0] = np.maximum.accumulate(parts)[:-1]
-            result[axis, :, 1] = np.maximum.accumulate(parts[::-1])[::-1][1:]
+            parts[filled] = gather.reduceat(ordered, first[filled], axis=0)
+            result[axis, :, 0] = gather.accumulate(parts)[:-1]
+            result[axis, :, 1] = gather.accumulate(parts[::-1])[::-1][1:]
         return result
 
     def _stay_in_parts(self, candidates: _Candidates, whole: Bounds) -> NDArray[np.bool_]:
@@ -143,8 +161,13 @@ class Cutter:
 
     def _expected(self, candidates: _Candidates, stay: NDArray[np.bool_]) -> Array:
         """Expected multiply-accumulates of both parts ``[k]``."""
-        mac = self._work.mac(stay)
+        mac = self._mac(stay, candidates.wins)
         return np.asarray(candidates.share * mac[:, 0] + (1 - candidates.share) * mac[:, 1])
+
+    def _mac(self, stay: NDArray[np.bool_], wins: Array) -> Array:
+        """Multiply-accumulates ``[…]`` where some units stay ``[…, n_relu]``, as far as they count."""
+        mac = self._work.mac(stay[..., : self._units]).astype(np.float64)
+        return mac if self._stakes is None else mac * self._stakes.weight(wins, stay)
 
 
 def thresholds(box: Box) -> Array:
@@ -165,13 +188,14 @@ class BestCuts:
 
     parent: bytes
     seed: int
+    decision: Decision | None = None
 
     def __call__(self, box: Box, shares: Array | None) -> Cut | None:
         """See `Cutter.best`."""
-        return _cutter(self.parent, self.seed).best(box, shares)
+        return _cutter(self.parent, self.seed, self.decision).best(box, shares)
 
 
 @lru_cache(maxsize=1)
-def _cutter(parent: bytes, seed: int) -> Cutter:
+def _cutter(parent: bytes, seed: int, decision: Decision | None) -> Cutter:
     """The cutter of this process."""
-    return Cutter(Network(read_network(parent)), seed)
+    return Cutter(Network(read_network(parent)), seed, decision)

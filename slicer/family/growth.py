@@ -14,6 +14,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
+from dispatcher.plan import Decision
 from slicer.box import Box
 from slicer.family.cuts import BestCuts, Cell, Cut
 from slicer.family.interruption import Interruption
@@ -32,6 +33,7 @@ def grow(
     cells: int,
     *,
     seed: int,
+    decision: Decision | None = None,
     samples: Samples | None,
     workers: Workers,
     stopped: Callable[[], bool] = lambda: False,
@@ -48,7 +50,7 @@ def grow(
         If the domain has too few float32 numbers for so many cells.
     """
     tree = _Tree(domain, samples)
-    look = _Look(BestCuts(network.content, seed), workers, stopped, interruption or Interruption())
+    look = _Look(BestCuts(network.content, seed, decision), workers, stopped, interruption or Interruption())
     new = [0]
     while tree.cells < cells:
         tree.offer(new, look([tree.cell(number) for number in new]))

@@ -8,9 +8,12 @@ from typing import get_args
 
 from dispatcher.emit_c99 import Layout
 from dispatcher.errors import UnusableInput
+from dispatcher.plan import Decision, Mode
 from slicer.search.advisers import SOLVERS, Advising
 from slicer.search.solvers import marabou
 
+MODES: tuple[Mode, ...] = get_args(Mode)
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
 DEFAULT_EFFORT = 1000
 BACKENDS = ("loky", "dask", "ray")
 CUTS = ("adaptive", "uniform")
@@ -24,6 +27,10 @@ class Options:
 
     Attributes
     ----------
+    mode:
+        Strength of equivalence: ``bitwise`` or ``decision``.
+    decision:
+        In the latter what has to stay the same, the place of the largest (``argmax``) or smallest output (``argmin``).
     cells:
         Number of cells to cut the domain into.
     cuts:
@@ -58,6 +65,8 @@ class Options:
         is (see `slicer.family.cluster`).
     """
 
+    mode: Mode = "bitwise"
+    decision: Decision = "argmax"
     cells: int = 32
     cuts: str = "adaptive"
     members: int | None = None
@@ -82,13 +91,26 @@ class Options:
             raise UnusableInput(f"expected a positive number of seconds, got {self.time_limit}", where="--time-limit")
         if self.jobs == 0:
             raise UnusableInput("expected a number of processes, or -1 for all cores, got 0", where="--jobs")
-        known_names = {"backend": BACKENDS, "cuts": CUTS, "layout": ("auto", *LAYOUTS), "trust": TRUST}
+        known_names = {
+            "mode": MODES,
+            "decision": DECISIONS,
+            "backend": BACKENDS,
+            "cuts": CUTS,
+            "layout": ("auto", *LAYOUTS),
+            "trust": TRUST,
+        }
         for name, known in known_names.items():
             if getattr(self, name) not in known:
                 raise UnusableInput(f"expected {', '.join(known)}, got {getattr(self, name)[:40]!r}", where=f"--{name}")
         if (self.backend == "loky") != (self.address is None):
             expected = "no address" if self.backend == "loky" else "the address of a running cluster"
             raise UnusableInput(f"expected {expected} with --backend {self.backend}", where="--address")
+        if self.mode == "decision" and self.budgeted:
+            raise UnusableInput(
+                "expected no budget: members are not joined in mode decision",
+                where="--flash" if self.members is None else "--members",
+                fix="choose a layout by --layout",
+            )
         self._check_adviser()
 
     def _check_adviser(self) -> None:
@@ -109,7 +131,13 @@ class Options:
     def search(self) -> dict[str, object]:
         """Everything that a cell's result depends on, besides the cell."""
         adviser = "none" if self.adviser is None else f"{self.adviser} {self.adviser_seconds:g} s"
-        return {"effort": self.effort, "seed": self.seed, "adviser": adviser, "trust": self.trust}
+        search = {"mode": self.mode, "effort": self.effort, "seed": self.seed}
+        return search | {"decision": self.decides or "none", "adviser": adviser, "trust": self.trust}
+
+    @property
+    def decides(self) -> Decision | None:
+        """The decision that has to stay the same, None in mode ``bitwise``."""
+        return self.decision if self.mode == "decision" else None
 
     @property
     def budgeted(self) -> bool:

@@ -1,7 +1,8 @@
 """The bitwise member of a cell: the parent less everything that the removed units make superfluous.
 
 Requires: a set of units that are inactive on the cell.
-Does: constants, prefixes and needed units, in this order, once; the result is the member of CERTIFICATE.md §3.
+Does: constants (also of outputs that cannot win), prefixes and needed units, in this order, once; the result is the
+member of CERTIFICATE.md §3.
 Ensures: eval32 of the member equals eval32 of the parent (==) wherever the removed units are inactive.
 """
 
@@ -21,9 +22,14 @@ from slicer.reduce.prefixes import constant_prefix
 Removed = Mapping[int, Set[int]]
 
 
-def build_member(network: Network, removed: Removed) -> Member:
-    """The member for the given removed units of each ReLU layer (by position)."""
+def build_member(network: Network, removed: Removed, fixed: Mapping[int, np.float32] | None = None) -> Member:
+    """The member for the given removed units of each ReLU layer (by position).
+
+    ``fixed`` has the outputs that are constant whatever they read, with their values (`slicer.reduce.classes`).
+    """
     constants = constant_units(network, removed)
+    for output, value in (fixed or {}).items():
+        constants[-1].known[output], constants[-1].value[output] = True, value
     needed = needed_units(network, constants)
     return Member(tuple(_entry(network, p, constants, needed[p]) for p in range(len(network.layers))))
 

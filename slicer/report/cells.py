@@ -37,12 +37,14 @@ def cell_records(bundle: Bundle, audit: Audit) -> tuple[CellRecord, ...]:
     records = []
     for cell, box in enumerate(narrow_boxes(family)):
         removals: tuple[Removal, ...] = ()
+        classes: tuple[int, ...] = ()
         proof = None
         verdict = _accepted(outcomes["rigorous"].get(cell))
         if verdict is not None:
             certificate = json.loads(bundle.read(certificate_file(cell)))
             attested = {layer: set(units) for layer, units in certificate.get("attested", [])}
             removals = _removals(network, family.members[family.cells[cell]], _closed(certificate), attested)
+            classes = tuple(certificate.get("classes", ()))
             proof = _proof(certificate["tree"], verdict.margin)
         records.append(
             CellRecord(
@@ -52,6 +54,7 @@ def cell_records(bundle: Bundle, audit: Audit) -> tuple[CellRecord, ...]:
                 member=family.cells[cell],
                 certificate=certificate_file(cell),
                 removals=removals,
+                classes=classes,
                 proof=proof,
                 verdicts={name: _verdict(found.get(cell)) for name, found in outcomes.items()},
             )

@@ -58,6 +58,7 @@ def collect(bundle: str | Path, audit: Audit) -> Report:
     """
     path = Path(bundle)
     identity, contents, unreadable = _described(path, audit)
+    decision = contents.decision if contents else None
     return Report(
         format=REPORT_FORMAT,
         name=path.resolve().name,
@@ -78,7 +79,7 @@ def collect(bundle: str | Path, audit: Audit) -> Report:
         disagreements=tuple(DisagreementRecord(place.cell, place.rejecting) for place in audit.disagreements),
         tools=_tools(),
         commands=_commands(path.resolve().name, audit, identity),
-        statement=statement(exact=audit.exact is not None, attested=audit.attested),
+        statement=statement(exact=audit.exact is not None, attested=audit.attested, decision=decision),
         identity=identity,
         contents=contents,
         unreadable=unreadable,
@@ -203,6 +204,7 @@ def _contents(bundle: Bundle, audit: Audit) -> Contents:
     volumes = np.array([cell.share for cell in cells])
     shares = np.bincount(family.cells, weights=volumes, minlength=len(members)).astype(np.float64)  # by member
     return Contents(
+        decision=family.decision,
         inputs=_inputs(family, [cell.share for cell in cells]),
         outputs=family.parent[-1].width,
         parent=_cost(cost(family.parent)),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from slicer.report.markup import Markup, bullets, code, element, facts, group, join, marked, section, table
-from slicer.report.record import FindingRecord, Identity, Report
+from slicer.report.record import Contents, FindingRecord, Identity, Report
 
 SHOWN = 50  # findings outside of <details>
 _WORDS = {"accepted": "ACCEPTED", "attested": "ATTESTED", "rejected": "REJECTED", "incomplete": "NO VERDICT"}
@@ -125,6 +125,15 @@ def _of(value: float, whole: int, words: str) -> str:
     return f"{value:,.1f} of {whole:,} {words} ({share})"
 
 
+def _kept(contents: Contents | None) -> str:
+    """What members have in common with the parent."""
+    if contents is None:
+        return "the bundle's content is not shown"
+    if contents.decision is None:
+        return "members return the parent's float32 results"
+    return f"members have the parent's {contents.decision}"
+
+
 def identity(report: Report) -> Markup:
     """What was audited, made and audited with which tools."""
     found = report.identity
@@ -132,7 +141,7 @@ def identity(report: Report) -> Markup:
         return section("identity", "Identity", element("p", f"Not known: {report.unreadable}"))
     rows = [
         ("bundle", code(found.bundle)),
-        ("mode", f"{found.mode} (members return the parent's float32 results)"),
+        ("mode", f"{found.mode} ({_kept(report.contents)})"),
         ("parent", join([code(found.parent), " family/parent.json"])),
         *_network(report),
         ("source model", join([code(found.source.sha256), f" {found.source.path}, {found.source.size:,} bytes"])),

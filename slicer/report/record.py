@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dispatcher.plan import Decision
+
 REPORT_FORMAT = "netslicer-audit/1"
 
 Word = Literal["accepted", "attested", "rejected", "incomplete"]
@@ -216,8 +218,9 @@ class CellRecord:
         Position in the list of members.
     certificate:
         Path of the certificate.
-    removals, proof:
-        Read from the certificate; only of cells that the rigorous checker accepts (empty and None otherwise).
+    removals, classes, proof:
+        Read from the certificate; only of cells that the rigorous checker accepts (empty and None otherwise). The
+        classes are the outputs that may win, in mode ``decision``.
     verdicts:
         By the checker's name.
     """
@@ -228,14 +231,19 @@ class CellRecord:
     member: int
     certificate: str
     removals: tuple[Removal, ...]
+    classes: tuple[int, ...]
     proof: ProofRecord | None
     verdicts: Mapping[str, CellVerdict]
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the bundle holds. ``mac_mean`` and ``relu_units_mean`` are weighted by the cells' volume."""
+    """What the bundle holds. ``mac_mean`` and ``relu_units_mean`` are weighted by the cells' volume.
 
+    ``decision`` is ``argmax`` or ``argmin`` in mode ``decision``, else None.
+    """
+
+    decision: Decision | None
     inputs: tuple[InputRecord, ...]
     outputs: int
     parent: CostRecord

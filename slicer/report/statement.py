@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatcher.plan import Decision
 from slicer.report.record import Statement
 
 ARITHMETIC = {
@@ -13,6 +14,20 @@ _CLAIM = (
     "For every vector of finite float32 numbers in the domain, the member network to which the routing tree sends it "
     "returns the same result as the parent network in every output. The same means equal under IEEE-754 comparison "
     "(so that −0 equals 0), and neither network meets a NaN or an infinity on the way."
+)
+
+_WINNERS = {"argmax": "largest", "argmin": "smallest"}
+
+_DECISION = (
+    "For every vector of finite float32 numbers in the domain, the member network to which the routing tree sends it "
+    "and the parent network have their {0} output in the same place; of equal ones the first counts. Neither network "
+    "meets a NaN or an infinity on the way. Nothing else about the outputs is claimed."
+)
+
+_DECIDED = (
+    "In a cell some outputs may win and the others are proved not to: they stay behind one of those at every input, by "
+    "more than any rounding. The member returns the parent's bits for outputs that may win, and the number farthest "
+    "from winning for the others. If only one output may win, nothing is computed."
 )
 
 _EVALUATION = (
@@ -57,8 +72,8 @@ _NOT_CLAIMED = (
 )
 
 
-def statement(*, exact: bool, attested: int) -> Statement:
-    """What a bundle in mode ``bitwise`` claims.
+def statement(*, exact: bool, attested: int, decision: Decision | None = None) -> Statement:
+    """What a bundle claims: the same bits, or in mode ``decision`` the same ``decision``.
 
     Parameters
     ----------
@@ -68,4 +83,6 @@ def statement(*, exact: bool, attested: int) -> Statement:
         Number of removals that rest on a solver's word.
     """
     assumptions = ((_SOLVER.format(attested),) if attested else ()) + _ASSUMPTIONS + (() if exact else _ONE_CHECKER)
-    return Statement(_CLAIM, _EVALUATION, assumptions, _NOT_CLAIMED)
+    if decision is None:
+        return Statement(_CLAIM, _EVALUATION, assumptions, _NOT_CLAIMED)
+    return Statement(_DECISION.format(_WINNERS[decision]), (_DECIDED, *_EVALUATION), assumptions, _NOT_CLAIMED)

@@ -74,7 +74,7 @@ class _Leaves:
 
 
 class Search:
-    """Branch and bound on one cell.
+    """Branch and bound on one cell; only ``wanted`` units are candidates ``[n_relu]``, all if None.
 
     Attributes
     ----------
@@ -86,12 +86,14 @@ class Search:
         Work units spent.
     """
 
-    def __init__(self, prepared: Prepared, box: Box, extremes: Extremes) -> None:
+    def __init__(
+        self, prepared: Prepared, box: Box, extremes: Extremes, wanted: NDArray[np.bool_] | None = None
+    ) -> None:
         self.prepared = prepared
         self.extremes = extremes
         self.tree = ProofTree()
         self.boxes = 0
-        self.target = extremes.phase
+        self.target = extremes.phase if wanted is None else np.where(wanted, extremes.phase, 0).astype(np.int8)
         corners = box.lower[None].astype(np.float64), box.upper[None].astype(np.float64)
         self.leaves = self._bound(*corners, np.zeros((1, prepared.relu_units), np.int8))
 

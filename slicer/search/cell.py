@@ -13,7 +13,7 @@ from slicer.bounds.linear import Prepared
 from slicer.box import Box
 from slicer.search.advised import Adviser, advise
 from slicer.search.branch import Search
-from slicer.search.falsify import sample_extremes
+from slicer.search.falsify import Extremes, sample_extremes
 from slicer.search.tree import ProofTree
 from slicer.search.verdict import EFFORT, TIME, UNCONFIRMED, Open, Proved, Refuted, Verdict
 
@@ -55,23 +55,34 @@ def search_cell(
     *,
     adviser: Adviser | None = None,
     strategy: type[Search] = Search,
+    known: tuple[Extremes, NDArray[np.bool_]] | None = None,
 ) -> CellSearch:
     """Look for units that are inactive on the box, spending at most ``effort`` bounded boxes (at least one).
 
-    With an adviser it is asked about what stays open, and up to ``effort`` boxes more are spent on its hints.
+    With an adviser it is asked about what stays open, and up to ``effort`` boxes more are spent on its hints. ``known``
+    are what points showed already, and which units may be candidates ``[n_relu]`` (None: no points yet, and all).
     """
-    extremes = sample_extremes(prepared, box, rng)
-    search = strategy(prepared, box, extremes)
+    extremes, wanted = known or (sample_extremes(prepared, box, rng), None)
+    search = strategy(prepared, box, extremes, wanted)
     search.climb(box, rng)
     candidates = search.target.copy()
     search.run(effort, stopped)
     hinted = np.zeros(prepared.relu_units, bool)
     if adviser is not None:
         hinted = advise(search, box, adviser, effort, stopped)
-    inactive = np.flatnonzero(search.tree.closed_everywhere(prepared.relu_units))
-    verdicts = _verdicts(prepared, search, candidates, TIME if stopped() else EFFORT)
     hinted &= search.open_candidates() & (search.target < 0)
-    word = np.setdiff1d(np.flatnonzero(hinted), inactive)
+    return conclude(search, candidates, TIME if stopped() else EFFORT, hinted)
+
+
+def conclude(
+    search: Search, candidates: NDArray[np.int8], reason: str, hinted: NDArray[np.bool_] | None = None
+) -> CellSearch:
+    """What a search found about its first ``candidates``; ``reason`` is why those stay open that do."""
+    prepared, word = search.prepared, np.zeros(0, np.int64)
+    inactive = np.flatnonzero(search.tree.closed_everywhere(prepared.relu_units))
+    if hinted is not None:
+        word = np.setdiff1d(np.flatnonzero(hinted), inactive)
+    verdicts = _verdicts(prepared, search, candidates, reason)
     return CellSearch(search.tree, inactive, verdicts, search.boxes, candidates, word)
 
 

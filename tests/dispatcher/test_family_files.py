@@ -247,7 +247,7 @@ ONE = "0x1.0000000000000p+0"
 
 FAMILY_CHANGES = {
     "format": (["format"], "netslicer-family/9", "expected format netslicer-family/1"),
-    "mode": (["mode"], "epsilon", "mode: expected the mode bitwise, got 'epsilon'"),
+    "mode": (["mode"], "epsilon", "mode: expected bitwise or decision, got 'epsilon'"),
     "parent": (["parent"], "0" * 64, "parent: expected the bundle's parent"),
     "unknown key": (["weights"], [], "unknown key 'weights'"),
     "domain short": (["domain", "lower"], [ONE], "domain: expected a domain of 2 inputs"),

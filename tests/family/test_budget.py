@@ -17,6 +17,7 @@ from dispatcher.interpret import eval32
 from dispatcher.load import load
 from dispatcher.vectors import border_points, random_points
 from slicer.box import Box
+from slicer.certificate.write import NOTHING
 from slicer.cli import main
 from slicer.family.cell import CellWorker, _Gone
 from slicer.family.checkpoint import partial_folder
@@ -215,7 +216,9 @@ def test_what_rests_on_a_solver_s_word_stays_marked(worker):
     whole = worker.run(0, BOX, 300, 0)
     proof = read_proof(whole.certificate, worker.prepared.offsets)
     word, removed = proof.removed[:1], proof.removed
-    certificate, member, verdict = worker._checked(0, BOX, _Gone(removed[1:], word), proof.tree.trim(removed[1:]))
+    certificate, member, verdict = worker._checked(
+        0, BOX, _Gone(removed[1:], word, NOTHING, None), proof.tree.trim(removed[1:])
+    )
     assert verdict.attested == 1
     attested = replace(whole, certificate=certificate, member=member)
     for part, marked in ((removed[:4], 1), (removed[1:4], 0)):

@@ -65,6 +65,8 @@ def test_any_number_of_jobs_gives_the_same_digest(bundle, model, tmp_path):
 def test_the_seed_and_the_effort_are_recorded(bundle):
     manifest = json.loads((bundle.path / "manifest.json").read_bytes())
     assert manifest["options"] == {
+        "mode": "bitwise",
+        "decision": "none",
         "cells": 5,
         "cuts": "adaptive",
         "members": "any",

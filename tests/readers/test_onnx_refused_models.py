@@ -122,8 +122,8 @@ MODELS = {
     ),
     "softmax": (
         model([node("MatMul", "x W", "t"), node("Softmax", "t")], [1, 2], {"W": W}),
-        "node 'Softmax_1' (Softmax, opset 13): Softmax is dropped only in mode 'decision', which does not exist yet "
-        "(export the model without it: the order of the scores stays the same)",
+        "node 'Softmax_1' (Softmax, opset 13): Softmax is dropped only at the end of a model, and only in "
+        "mode 'decision' (export the model without it: the order of the scores stays the same)",
     ),
     "undefined": (
         model([node("Add", "x z")], [1, 2]),

@@ -130,13 +130,18 @@ class _Bundle:
     """A bundle in which everything is found right but its cells: manifest, digests, family, overflow."""
 
     def __init__(self, files: Mapping[str, bytes], manifest: bytes) -> None:
-        self.files, self.listed = files, dict[str, tuple[str, int]]()
+        self.files, self.listed, self.mode = files, dict[str, tuple[str, int]](), ""
         model = self._open(manifest)
         for path in self.listed:
             self.read(path)
-        self.checker = Checker(self.read(PARENT))
-        family = form.record(form.read(self.read(FAMILY), FAMILY), FAMILY, _FAMILY_KEYS)
-        form.fixed(family, FAMILY, format="netslicer-family/1", mode="bitwise", parent=self.checker.parent.digest)
+        decides = self.mode == "decision"
+        keys = (*_FAMILY_KEYS, "decision") if decides else _FAMILY_KEYS
+        family = form.record(form.read(self.read(FAMILY), FAMILY), FAMILY, keys)
+        decision = family.get("decision")
+        good = not decides or decision in ("argmax", "argmin")
+        expect(good, f"{FAMILY}: decision", "expected argmax or argmin")
+        self.checker = Checker(self.read(PARENT), decision)
+        form.fixed(family, FAMILY, format="netslicer-family/1", mode=self.mode, parent=self.checker.parent.digest)
         self.domain = form.corners(family["domain"], f"{FAMILY}: domain", self.checker.parent.inputs)
         self.tree = form.items(family["tree"], f"{FAMILY}: tree")
         self.members = self._members(family, sum(1 for _ in self.boxes()))
@@ -194,7 +199,8 @@ class _Bundle:
             raise UnusableBundleFile(MANIFEST, "expected an object of the format netslicer-bundle/1")
         fields = form.record(form.read(content, MANIFEST), MANIFEST, _MANIFEST_KEYS)
         form.expect_shallow(fields, MANIFEST)
-        form.fixed(fields, MANIFEST, mode="bitwise")
+        expect(fields["mode"] in ("bitwise", "decision"), f"{MANIFEST}: mode", "expected bitwise or decision")
+        self.mode = str(fields["mode"])
         expect(isinstance(fields["truncated"], bool), f"{MANIFEST}: truncated", "expected true or false")
         for index, value in enumerate(form.items(fields["files"], f"{MANIFEST}: files")):
             where = f"{MANIFEST}: files[{index}]"

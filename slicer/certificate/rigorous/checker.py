@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,6 +31,8 @@ class Checker:
     ----------
     parent:
         The bytes of ``family/parent.json``.
+    decision:
+        ``argmax`` or ``argmin`` to check certificates of mode ``decision``, None for mode ``bitwise``.
 
     Raises
     ------
@@ -38,14 +40,14 @@ class Checker:
         If they are not a network in canonical form; its ``verdict`` says where and why.
     """
 
-    def __init__(self, parent: bytes) -> None:
-        self.parent = Parent(parent)
+    def __init__(self, parent: bytes, decision: str | None = None) -> None:
+        self.parent = Parent(parent, decision)
 
     def check_overflow(self, lower: ArrayLike, upper: ArrayLike) -> Verdict:
         """Whether no evaluation on the box ``[n_in]`` can overflow (CERTIFICATE.md §4)."""
         bounds = Bounds(self.parent, np.array([lower], np.float64), np.array([upper], np.float64))
         with np.errstate(all="ignore"):
-            for position, layer in enumerate(self.parent.layers):
+            for position, layer in enumerate(self.parent.layers[: self.parent.depth]):
                 scale = bounds.extend(position, 1)[:, 0]
                 if position and not layer.rounding:
                     continue  # only inputs and sums are limited; a layer that moves numbers cannot overflow
@@ -56,15 +58,18 @@ class Checker:
                     return Rejected(where, "expected no overflow: sums of magnitudes up to 2^126 on the domain")
         return Accepted()
 
-    def rebuild_member(self, removed: Iterable[tuple[int, list[int]]]) -> bytes:
+    def rebuild_member(self, removed: Iterable[tuple[int, list[int]]], classes: Collection[int] | None = None) -> bytes:
         """The file of the member without the removed units, rows (relu layer, units) (CERTIFICATE.md §3).
+
+        In mode ``decision`` only ``classes`` may win.
 
         Raises
         ------
         Refusal
             If a constant overflows, as it cannot if the units are inactive.
         """
-        return rebuild(self.parent, [self.parent.relus[layer] + unit for layer, units in removed for unit in units])
+        numbers = [self.parent.relus[layer] + unit for layer, units in removed for unit in units]
+        return rebuild(self.parent, numbers, classes)
 
     def check_cell(
         self,
@@ -100,20 +105,24 @@ class Checker:
     def _check(self, cell: int, box: Box, certificate: bytes, member: bytes, how: tuple[float, bool]) -> Verdict:
         margin, trust_solver = how
         where, digest = certificate_path(cell), hashlib.sha256(member).hexdigest()
-        fields = form.record(form.read(certificate, where), where, _KEYS, ("attested",))
-        form.fixed(fields, where, format="netslicer-certificate/2", mode="bitwise", cell=cell)
+        decision = self.parent.decision
+        keys, mode = (_KEYS, "bitwise") if decision is None else ((*_KEYS, "classes"), "decision")
+        fields = form.record(form.read(certificate, where), where, keys, ("attested",))
+        form.fixed(fields, where, format="netslicer-certificate/2", mode=mode, cell=cell)
         form.fixed(fields, where, parent=self.parent.digest, member=digest)
         corners = form.corners(fields["box"], f"{where}: box", self.parent.inputs)
         expect(all(map(np.array_equal, corners, box)), f"{where}: box", "expected the box of the cell")
-        removed = self.parent.numbers(fields["removed"], f"{where}: removed")
-        follows = rebuild(self.parent, removed) == member
+        removed = self.parent.numbers(fields["removed"], f"{where}: removed", own=True)
+        classes = None if decision is None else self._classes(fields["classes"], f"{where}: classes")
+        follows = rebuild(self.parent, removed, classes) == member
         expect(follows, f"{where}: removed", "expected another member's file to follow from it")
         attested, place = set[int](), f"{where}: attested"
         if "attested" in fields:
-            attested = set(self.parent.numbers(fields["attested"], place))
+            attested = set(self.parent.numbers(fields["attested"], place, own=True))
             expect(attested and attested.issubset(removed), place, "expected units of the removed ones, no empty list")
             expect(trust_solver, place, UNTRUSTED)
-        nodes = walk(self.parent, fields["tree"], box, set(removed) - attested, f"{where}: tree")
+        losses = [] if classes is None else self._losses(classes)
+        nodes = walk(self.parent, fields["tree"], box, set(removed) - attested, f"{where}: tree", losses)
         closings, worst, failures = 0, -np.inf, list[Failure]()
         together = max(1, min(_NODES, _NUMBERS // self.parent.size))
         while batch := list(itertools.islice(nodes, together)):
@@ -123,6 +132,17 @@ class Checker:
         if failures:
             return _rejected(where, sorted(failures))
         return Accepted(len(fields["tree"]), closings, len(removed), -worst if closings else None, len(attested))
+
+    def _classes(self, value: object, where: str) -> list[int]:
+        """The outputs that may win."""
+        classes = form.integers(value, where, self.parent.outputs, increasing=True)
+        expect(classes, where, "expected at least one output")
+        return classes
+
+    def _losses(self, classes: list[int]) -> list[list[int]]:
+        """For every other output the margins one of which has to be closed on every path."""
+        lost = sorted(set(range(self.parent.outputs)) - set(classes))
+        return [self.parent.losses(output, classes) for output in lost]
 
 
 def certificate_path(cell: int) -> str:

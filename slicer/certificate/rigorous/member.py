@@ -14,22 +14,25 @@ from slicer.certificate.rigorous.form import Mask, canonical, expect
 from slicer.certificate.rigorous.parent import Layer, Parent
 
 Vector = NDArray[np.float32]
+LARGEST = np.finfo(np.float32).max
 OVERFLOW = "expected finite constants: without the removed units a sum overflows"
 
 
-def rebuild(parent: Parent, removed: Collection[int]) -> bytes:
-    """The file of the member without the removed units.
+def rebuild(parent: Parent, removed: Collection[int], classes: Collection[int] | None = None) -> bytes:
+    """The file of the member without the removed units, in which only ``classes`` may win (None: all outputs count).
 
     Raises
     ------
     Refusal
         If a constant overflows, as it cannot if the units are inactive.
     """
-    member = _Member(parent, removed)
+    member, own = _Member(parent, removed), parent.layers[: parent.depth]
     with np.errstate(all="ignore"):
-        for position, layer in enumerate(parent.layers):
+        for position, layer in enumerate(own):
             member.propagate(position, layer)
-    layers = [member.entry(position, layer) for position, layer in reversed([*enumerate(parent.layers)])]
+    if classes is not None:
+        member.decide(classes, -LARGEST if parent.decision == "argmax" else LARGEST)
+    layers = [member.entry(position, layer) for position, layer in reversed([*enumerate(own)])]
     return canonical({"format": "netslicer-member/1", "parent": parent.digest, "layers": layers[::-1]})
 
 
@@ -44,7 +47,8 @@ class _Member:
         self.spans, self.values = parent.spans, np.full(parent.size, np.nan, np.float32)
         self.removed, self.needed = np.zeros((2, parent.size), bool)
         self.removed[[*removed]] = True
-        self.needed[parent.spans[0]] = self.needed[parent.spans[-1]] = True
+        self.outputs = parent.spans[parent.depth - 1]
+        self.needed[parent.spans[0]] = self.needed[self.outputs] = True
         self.dense: dict[int, tuple[Mask, NDArray[np.int64], Vector, Mask]] = {}
 
     def propagate(self, position: int, layer: Layer) -> None:
@@ -73,6 +77,14 @@ class _Member:
         expect(np.isfinite(start).all(), f"layer {position}", OVERFLOW)
         self.dense[position] = terms, first, start, recorded
         return np.where(first == len(given), start + bias, np.float32(np.nan))
+
+    def decide(self, classes: Collection[int], lost: np.float32) -> None:
+        """Make the outputs constant that cannot win, and the only one that can."""
+        values = self.values[self.outputs]
+        loses = ~np.isin(np.arange(len(values)), [*classes])
+        values[loses] = lost
+        if len(classes) == 1:
+            values[~loses] = 0
 
     def entry(self, position: int, layer: Layer) -> dict[str, object]:
         """The member's entry for one layer, whose needed units mark the source units that they need."""

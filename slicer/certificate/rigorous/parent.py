@@ -78,9 +78,12 @@ class Parent:
         Whether the interval rule gives the same bounds of a layer as the backward rule does.
     kappa:
         The rounding constant κ of the package docstring.
+    decision, depth, outputs:
+        ``argmax`` or ``argmin`` in mode ``decision``, else None; the number of layers without those of margins (§5); of
+        outputs.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, decision: str | None = None) -> None:
         self.digest = hashlib.sha256(content).hexdigest()
         self.size = 0
         self.layers: list[Layer] = []
@@ -92,6 +95,9 @@ class Parent:
             where = f"{FILE}: layers[{position}]"
             self._append(self._layer(value, position, where), where)
         expect(self.layers, FILE, "expected at least the input layer")
+        self.decision, self.depth, self.outputs = decision, len(self.layers), len(self.layers[-1].constant)
+        if decision is not None:
+            self._append_margins(-1.0 if decision == "argmin" else 1.0)
         self.inputs, self.longest = len(self.layers[0].constant), max(len(layer.constant) for layer in self.layers)
         self.relus = {p: self.spans[p].start for p, layer in enumerate(self.layers) if layer.kind == "relu"}
         self.gates = [*range(len(self.layers))]
@@ -107,18 +113,26 @@ class Parent:
         merged = sum(int(np.unique(layer.units, return_counts=True)[1].max()) for layer in moving)
         self.kappa = (self.longest + merged + 5 * len(self.layers) + 16) * 2.0**-50
 
+    def losses(self, output: int, winners: list[int]) -> list[int]:
+        """The units of margins, numbered through, one of which is inactive if a class cannot win against some."""
+        first = self.relus[self.depth + 1] + output * self.outputs
+        return [first + winner for winner in winners]
+
     def places(self, position: int) -> list[slice]:
         """Where the relu layers that read a layer stand in vectors over all units."""
         return [self.spans[reader] for reader in self.readers[position] if reader in self.relus]
 
-    def numbers(self, value: object, where: str) -> list[int]:
-        """The units in rows [relu layer, [unit, …]], numbered through; everything strictly increasing."""
+    def numbers(self, value: object, where: str, *, own: bool = False) -> list[int]:
+        """The units in rows [relu layer, [unit, …]], numbered through; everything strictly increasing.
+
+        Only those of the parent's ``own`` layers, or also those of margins.
+        """
         numbers: list[int] = []
         for row in form.items(value, where):
             if not isinstance(row, list) or len(row) != 2:
                 raise Refusal(where, "expected rows [relu layer, [unit, …]]")
             layer, units = row
-            if type(layer) is not int or layer not in self.relus:
+            if type(layer) is not int or layer not in self.relus or (own and layer >= self.depth):
                 raise Refusal(where, f"expected the position of a relu layer, got {ascii(layer)[:40]}")
             start = self.relus[layer]
             if numbers and numbers[-1] >= start:
@@ -127,6 +141,19 @@ class Parent:
                 raise Refusal(where, "expected no empty list of units")
             numbers += [start + unit for unit in units]
         return numbers
+
+    def _append_margins(self, sign: float) -> None:
+        """The two layers of margins: ``sign`` times output k less output i for every pair, and their relu."""
+        n = self.outputs
+        dense = self.layers[-1].kind == "dense"
+        expect(dense and n > 1, FILE, "expected a last layer that is dense, with two outputs, to decide")
+        expect(self.size + 2 * n * n <= MAX_UNITS, FILE, f"expected at most {MAX_UNITS} units, margins included")
+        own, margins = self.spans[-1], np.eye(n)[:, None] - np.eye(n)
+        rows, rounding = sign * margins.reshape(n * n, n), (n + 1) * U / (1 - (n + 1) * U)
+        given = np.arange(own.start, own.stop)
+        self._append(Layer("dense", [self.depth - 1], given, np.zeros(n * n), rows, np.ones(1), rounding), FILE)
+        units = np.arange(self.size - n * n, self.size)[None]
+        self._append(Layer("relu", [self.depth], units, np.zeros(n * n), np.ones(1), np.ones(1), 0.0), FILE)
 
     def _append(self, layer: Layer, where: str) -> None:
         """Number a layer's units and make it known to its sources."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,16 +28,18 @@ class Node:
     closings: bytes
 
 
-def walk(parent: Parent, tree: object, box: Box, removed: Collection[int], where: str) -> Iterator[Node]:
+def walk(
+    parent: Parent, tree: object, box: Box, removed: Collection[int], where: str, losses: Sequence[list[int]] = ()
+) -> Iterator[Node]:
     """The nodes with closings, in preorder.
 
-    On the way every leaf is checked to have all ``removed`` units (numbered through) closed inactive by itself or an
-    ancestor.
+    On the way every leaf is checked to have all ``removed`` units (numbered through), and at least one of each list of
+    ``losses``, closed inactive by itself or an ancestor.
 
     Raises
     ------
     Refusal
-        If the form is wrong, or a leaf lacks a removed unit.
+        If the form is wrong, or a leaf lacks such a unit.
     """
     waiting = [(box, bytes(parent.size))]
     marks = bytearray(parent.size)
@@ -63,6 +65,8 @@ def walk(parent: Parent, tree: object, box: Box, removed: Collection[int], where
         else:
             good = needed & int.from_bytes(facts, "little") == needed
             expect(good, place, "expected all removed units closed on the way to this leaf")
+            lost = all(any(facts[unit] == INACTIVE for unit in units) for units in losses)
+            expect(lost, place, "expected every output outside of classes closed on the way to this leaf")
     expect(not waiting, where, "expected a whole tree in preorder, got too few nodes")
 
 

@@ -13,13 +13,15 @@ from slicer.readers.files import located
 from slicer.readers.onnx.builder import Builder
 from slicer.readers.onnx.model import Graph, read_graph
 from slicer.readers.onnx.node import Node
-from slicer.readers.onnx.operators import operator
+from slicer.readers.onnx.operators import activations, operator
 from slicer.readers.onnx.tensor import Constant, Tensor
 from slicer.readers.onnx.values import array_of, text_of
 
+_ORDERLY = ("Softmax", "LogSoftmax")  # keep the order of their inputs
 
-def read_onnx(content: bytes) -> Network:
-    """The network in the bytes of an ONNX model.
+
+def read_onnx(content: bytes, *, scores: bool = False) -> Network:
+    """The network in the bytes of an ONNX model; without a Softmax at its end if only the order of ``scores`` counts.
 
     Raises
     ------
@@ -33,9 +35,11 @@ def read_onnx(content: bytes) -> Network:
         kind = text_of(proto.op_type)
         name = text_of(proto.name) or f"{kind}_{index}"
         with located(f"node {name!r} ({kind}, opset {graph.opset})"):
-            read = operator(text_of(proto.domain), kind)
             node = Node(proto, name, [tensors.get(tensor) for tensor in proto.input])
-            tensors.define(proto, read(node, builder))
+            if scores and kind in _ORDERLY and graph.output == text_of(proto.output[0]):
+                tensors.define(proto, activations.scores(node, graph.opset))
+            else:
+                tensors.define(proto, operator(text_of(proto.domain), kind)(node, builder))
             node.done()
     with located(f"output {graph.output!r}"):
         output = tensors.get(graph.output)
