@@ -15,10 +15,10 @@ from dispatcher.emit_python import emit_python
 from dispatcher.errors import UnusableInput
 from dispatcher.inputs import as_points
 from dispatcher.inspection import Accepted, header_bytes, inspection_points, judge, read_answers, verdict_json
-from dispatcher.load import load, load_bundle
+from dispatcher.load import Bundle, load, load_bundle
 from dispatcher.points import FORMATS, read_table, table_bytes, table_format
 from dispatcher.report import report, report_json, report_table
-from dispatcher.runtime import OutOfDomain
+from dispatcher.runtime import Dispatcher, OutOfDomain
 
 _EXIT_CODES = """
 exit codes:
@@ -53,6 +53,14 @@ def _fail(message: str) -> int:
     """Print an error; returns its exit code."""
     print(f"dispatcher: error: {message}", file=sys.stderr)
     return 2
+
+
+def _load_and_say(path: Path) -> Bundle:
+    """Open a bundle; a line on standard error says if some of its removals are not proved."""
+    bundle = load_bundle(path)
+    if bundle.attested.cells:
+        print(f"dispatcher: note: {path}: {bundle.attested}", file=sys.stderr)
+    return bundle
 
 
 def _print_bytes(content: bytes) -> None:
@@ -222,7 +230,8 @@ def _count(text: str) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     """Evaluate a table."""
     form = table_format(arguments.output or arguments.input)
-    dispatcher = load(arguments.bundle)
+    bundle = _load_and_say(arguments.bundle)
+    dispatcher = Dispatcher(bundle.family)
     inputs = read_table(arguments.input)
     try:
         outputs = dispatcher.predict(inputs, out_of_domain=arguments.out_of_domain)
@@ -237,15 +246,17 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _emit(arguments: argparse.Namespace) -> None:
     """Write source code."""
-    bundle = load_bundle(arguments.bundle)
+    bundle = _load_and_say(arguments.bundle)
     what = (bundle.family, bundle.digest, arguments.out, arguments.prefix)
     match arguments.target:
         case "c99":
-            paths = emit_c99(*what, arguments.layout or bundle.layout, with_parent=arguments.with_parent)
+            paths = emit_c99(
+                *what, arguments.layout or bundle.layout, with_parent=arguments.with_parent, attested=bundle.attested
+            )
         case "onnx":
-            paths = emit_onnx(*what, arguments.opset)
+            paths = emit_onnx(*what, arguments.opset, attested=bundle.attested)
         case "python":
-            paths = emit_python(*what)
+            paths = emit_python(*what, attested=bundle.attested)
     for path in paths:
         print(path)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dispatcher.cost import cost
 from dispatcher.emit_c99.live import member_macs
 from dispatcher.emit_c99.program import compile_network
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import Tables
 from dispatcher.emit_c99.vectors import Vectors
@@ -37,21 +38,16 @@ class StackBytes:
     selfcheck: int = 1328
 
 
-def package_report(
-    family: Family,
-    tables: Tables,
-    vectors: Vectors,
-    bundle_digest: str | None,
-    parent_digest: str,
-) -> str:
+def package_report(family: Family, tables: Tables, vectors: Vectors, provenance: Provenance) -> str:
     """The report as JSON, keys sorted."""
     shares = cell_shares(family.tree, family.lower, family.upper)
     macs, depths = _macs(family, tables)[list(family.cells)], np.array(leaf_depths(family.tree))
     sizes = sizes_of(tables)
     report = {
         "format": PACKAGE_REPORT_FORMAT,
-        "bundle": bundle_digest,
-        "parent": parent_digest,
+        "bundle": provenance.bundle,
+        "parent": provenance.parent,
+        "attested": asdict(provenance.attested),
         "layout": "packed" if tables.live is None else "masked",
         "members": tables.members,
         "flash_bytes": {"tables": sizes.flash, "test_vectors": vectors.nbytes, "of_tables": _tables(asdict(sizes))},

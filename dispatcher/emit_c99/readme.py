@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dispatcher.emit_c99.costs import StackBytes
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import Tables
 
@@ -16,7 +17,7 @@ Cells: {cells}. Members: {members}. Layout: {layout}.
 
 For every input within the domain, `{prefix}_run` returns the bits of the parent network's declared evaluation in
 float32 (IEEE-754 binary32, terms in ascending order, no fused multiply-add; -0 counts as 0).
-
+{attested}
     static {prefix}_scratch scratch; /* {ram} bytes, one per thread of control */
     float in[{PREFIX}_INPUTS], out[{PREFIX}_OUTPUTS]; /* {inputs} and {outputs} */
 
@@ -47,6 +48,10 @@ No heap, recursion, standard input or output, mathematics library; every name be
 | stack of `{prefix}_run`, at most | {stack} |
 """
 
+_ATTESTED = """
+**Attested, not proved throughout:** {attested} (`{PREFIX}_ATTESTED_REMOVALS`). Where it erred, outputs may differ.
+"""
+
 _LABELS = {
     "numbers": "weights, biases, constants",
     "indices": "gathered units",
@@ -60,10 +65,11 @@ _LABELS = {
 }
 
 
-def readme(tables: Tables, prefix: str, bundle_digest: str | None, parent_digest: str, files: Sequence[str]) -> str:
+def readme(tables: Tables, prefix: str, provenance: Provenance, files: Sequence[str]) -> str:
     """The README's text."""
     sizes = sizes_of(tables)
-    bundle = f"Bundle sha256 `{bundle_digest}`, parent" if bundle_digest else "The parent alone,"
+    bundle = f"Bundle sha256 `{provenance.bundle}`, parent" if provenance.bundle else "The parent alone,"
+    attested = provenance.attested
     return _TEXT.format(
         prefix=prefix,
         PREFIX=prefix.upper(),
@@ -72,7 +78,8 @@ def readme(tables: Tables, prefix: str, bundle_digest: str | None, parent_digest
         layout="packed" if tables.live is None else "masked",
         inputs=tables.lower.size,
         outputs=tables.outputs,
-        origin=f"{bundle} sha256 `{parent_digest}`.",
+        origin=f"{bundle} sha256 `{provenance.parent}`.",
+        attested=_ATTESTED.format(attested=attested, PREFIX=prefix.upper()) if attested.cells else "",
         sources=", ".join(f"`{name}`" for name in files if name.endswith(".c")),
         parent="" if tables.parent is None else f", `{prefix.upper()}_PARENT` has the parent evaluate them",
         rows="\n".join(f"| {label} | {getattr(sizes, name)} |" for name, label in _LABELS.items()),
