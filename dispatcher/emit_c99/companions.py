@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from dispatcher.emit_c99 import text
 from dispatcher.emit_c99.costs import package_report
+from dispatcher.emit_c99.measured import Measured
 from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.tables import Tables
 from dispatcher.emit_c99.templates import rename, template
@@ -23,7 +24,7 @@ _PROJECT = (
 
 
 def companion_files(
-    family: Family, tables: Tables, prefix: str, provenance: Provenance, code: Iterable[str]
+    family: Family, tables: Tables, prefix: str, provenance: Provenance, code: Iterable[str], measured: Measured | None
 ) -> dict[str, str]:
     """The files by their paths in the package; ``code`` names the files that a firmware compiles."""
     vectors = package_vectors(family)
@@ -39,5 +40,5 @@ def companion_files(
         above = "../" * name.count("/")
         content = template(f"project/{name}").replace("@ORIGIN@", f"From {source}.")
         files[name] = content.replace("@SOURCES@", "\n".join(f"    {above}{path}" for path in compiled))
-    report = package_report(family, tables, vectors, provenance)
+    report = package_report(family, tables, vectors, provenance, measured)
     return {rename(name, prefix): rename(content, prefix) for name, content in files.items()} | {"report.json": report}

@@ -1,6 +1,7 @@
 """``report.json`` of a package: what it occupies and how much it computes, route by route.
 
 Multiply-accumulates are those of a route if no activation happens to be zero; the C leaves those with a zero out.
+Instructions are there if they were measured (`dispatcher.emit_c99.measured`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from dispatcher.cost import cost
 from dispatcher.emit_c99.live import member_macs
+from dispatcher.emit_c99.measured import Measured
 from dispatcher.emit_c99.program import compile_network
 from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
@@ -38,7 +40,9 @@ class StackBytes:
     selfcheck: int = 1328
 
 
-def package_report(family: Family, tables: Tables, vectors: Vectors, provenance: Provenance) -> str:
+def package_report(
+    family: Family, tables: Tables, vectors: Vectors, provenance: Provenance, measured: Measured | None
+) -> str:
     """The report as JSON, keys sorted."""
     shares = cell_shares(family.tree, family.lower, family.upper)
     macs, depths = _macs(family, tables)[list(family.cells)], np.array(leaf_depths(family.tree))
@@ -56,6 +60,7 @@ def package_report(family: Family, tables: Tables, vectors: Vectors, provenance:
         "parent_mac": cost(family.parent).mac,
         "mac": _over_routes(macs, shares),
         "comparisons": _over_routes(depths, shares),
+        "instructions": None if measured is None else _instructions(measured, shares),
         "test_vectors": {
             "count": len(vectors.cells),
             "cells": {"reached": len(np.unique(vectors.cells)), "of": len(family.cells)},
@@ -63,10 +68,17 @@ def package_report(family: Family, tables: Tables, vectors: Vectors, provenance:
         },
         "routes": [
             {"member": member, "share": float(share), "comparisons": int(depth), "mac": int(mac)}
-            for member, share, depth, mac in zip(family.cells, shares, depths, macs, strict=True)
+            | ({} if measured is None else {"instructions": measured.of_route(cell)})
+            for cell, (member, share, depth, mac) in enumerate(zip(family.cells, shares, depths, macs, strict=True))
         ],
     }
     return json.dumps(report, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _instructions(measured: Measured, shares: NDArray[np.float64]) -> dict[str, object]:
+    """How instructions were counted, and their range over the routes."""
+    how = {"board": measured.board, "compiler": measured.compiler, "options": measured.options}
+    return {**how, "inputs_of_each_route": measured.counts.shape[1], **measured.over_routes(shares)}
 
 
 def _tables(sizes: dict[str, int]) -> dict[str, int]:

@@ -36,7 +36,7 @@ Compile {sources} as C99 (or C++17) with `-ffp-contract=off` and without `-ffast
 
 The directory is a CMake subdirectory, an Arduino library (`library.properties`), a PlatformIO library (`library.json`)
 and a Zephyr module (`zephyr/`, option `CONFIG_{PREFIX}`) as it is. `report.json` has sizes, stack and work, route by
-route.
+route, and instructions if it was emitted with `--measure`.
 
 No heap, recursion, standard input or output, mathematics library; every name begins with `{prefix}_` or `{PREFIX}_`.
 
