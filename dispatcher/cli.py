@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from dispatcher.boards import COUNTING
 from dispatcher.emit_c99 import Layout, emit_c99
 from dispatcher.emit_onnx import OPSETS, emit_onnx
 from dispatcher.emit_python import emit_python
 from dispatcher.errors import UnusableInput
 from dispatcher.inputs import as_points
 from dispatcher.inspection import Accepted, header_bytes, inspection_points, judge, read_answers, verdict_json
-from dispatcher.load import load, load_bundle
+from dispatcher.load import Bundle, load, load_bundle
 from dispatcher.points import FORMATS, read_table, table_bytes, table_format
 from dispatcher.report import report, report_json, report_table
-from dispatcher.runtime import OutOfDomain
+from dispatcher.runtime import Dispatcher, OutOfDomain
 
 _EXIT_CODES = """
 exit codes:
@@ -55,8 +56,19 @@ def _fail(message: str) -> int:
     return 2
 
 
-def _print_bytes(content: bytes) -> None:
-    """All bytes to standard output, which takes a part at a time where Python was told not to buffer it."""
+def _load_and_say(path: Path) -> Bundle:
+    """Open a bundle; a line on standard error says if removals are not proved."""
+    bundle = load_bundle(path)
+    if bundle.attested.cells:
+        print(f"dispatcher: note: {path}: {bundle.attested}", file=sys.stderr)
+    return bundle
+
+
+def _write(content: bytes, output: Path | None) -> None:
+    """Bytes to a file, or all of them to standard output, which takes some at a time where it is not buffered."""
+    if output:
+        output.write_bytes(content)
+        return
     rest = memoryview(content)
     while rest:
         rest = rest[sys.stdout.buffer.write(rest) :]
@@ -150,6 +162,11 @@ def _add_emit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="also hold the parent, for inputs outside the domain (c99; compile with -DNAME_POLICY=NAME_PARENT)",
     )
     command.add_argument(
+        "--measure",
+        choices=COUNTING,
+        help="count instructions on this board for report.json; takes its cross compiler and QEMU (c99)",
+    )
+    command.add_argument(
         "--prefix", metavar="NAME", default="family", help="of every symbol and file (default: family)"
     )
     command.add_argument("--out", metavar="DIR", type=Path, required=True, help="directory for the files")
@@ -222,30 +239,32 @@ def _count(text: str) -> int:
 def _run(arguments: argparse.Namespace) -> None:
     """Evaluate a table."""
     form = table_format(arguments.output or arguments.input)
-    dispatcher = load(arguments.bundle)
+    bundle = _load_and_say(arguments.bundle)
+    dispatcher = Dispatcher(bundle.family)
     inputs = read_table(arguments.input)
     try:
         outputs = dispatcher.predict(inputs, out_of_domain=arguments.out_of_domain)
     except UnusableInput as error:
         raise UnusableInput(error.what, where=f"{arguments.input}: {error.where}", fix=error.fix) from error
     content = table_bytes(outputs, form)
-    if arguments.output:
-        arguments.output.write_bytes(content)
-    else:
-        _print_bytes(content)
+    _write(content, arguments.output)
 
 
 def _emit(arguments: argparse.Namespace) -> None:
     """Write source code."""
-    bundle = load_bundle(arguments.bundle)
+    bundle = _load_and_say(arguments.bundle)
     what = (bundle.family, bundle.digest, arguments.out, arguments.prefix)
     match arguments.target:
+        case "onnx" | "python" if arguments.measure:
+            raise UnusableInput(f"expected --target c99, got {arguments.target}", where="--measure")
         case "c99":
-            paths = emit_c99(*what, arguments.layout or bundle.layout, with_parent=arguments.with_parent)
+            layout, board = arguments.layout or bundle.layout, COUNTING.get(arguments.measure)
+            more = {"with_parent": arguments.with_parent, "attested": bundle.attested, "board": board}
+            paths = emit_c99(*what, layout, **more)
         case "onnx":
-            paths = emit_onnx(*what, arguments.opset)
+            paths = emit_onnx(*what, arguments.opset, attested=bundle.attested)
         case "python":
-            paths = emit_python(*what)
+            paths = emit_python(*what, attested=bundle.attested)
     for path in paths:
         print(path)
 
@@ -255,10 +274,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
     form = ".csv" if arguments.output is None else table_format(arguments.output, (*FORMATS, ".h"))
     points = inspection_points(load_bundle(arguments.bundle).family, arguments.n, arguments.seed)
     content = header_bytes(points) if form == ".h" else table_bytes(points, form)
-    if arguments.output:
-        arguments.output.write_bytes(content)
-    else:
-        _print_bytes(content)
+    _write(content, arguments.output)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -277,7 +293,7 @@ def _report(arguments: argparse.Namespace) -> None:
     """Print or write what the family costs."""
     result = report(load_bundle(arguments.bundle))
     if arguments.json == "-":
-        _print_bytes(report_json(result))
+        _write(report_json(result), None)
         return
     if arguments.json:
         Path(arguments.json).write_bytes(report_json(result))

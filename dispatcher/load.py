@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from dispatcher.attested import Attested, attested_units
 from dispatcher.emit_c99 import Layout
 from dispatcher.encode import digest
 from dispatcher.errors import UnusableBundle
@@ -24,13 +25,15 @@ from dispatcher.runtime import Dispatcher
 
 MAX_MANIFEST_BYTES = 1 << 26  # 64 MiB, some 400,000 files
 
+CERTIFICATES = "certificates/"
+
 _CHUNK = 1 << 20
 _COMPLETE = "a bundle appears complete or not at all: check the path, or make the bundle again"
 
 
 def certificate_file(cell: int) -> str:
     """Path of a cell's certificate in the bundle."""
-    return f"certificates/{cell:06d}.json"
+    return f"{CERTIFICATES}{cell:06d}.json"
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,15 @@ class Bundle:
         Options, versions and the list of files.
     family:
         Parent, routing tree and members.
+    attested:
+        What rests on a solver's word by its certificates; options say only what was allowed.
     """
 
     path: Path
     digest: str
     manifest: Manifest
     family: Family
+    attested: Attested
 
     @property
     def layout(self) -> Layout:
@@ -86,7 +92,8 @@ def load(path: str | os.PathLike[str]) -> Dispatcher:
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Open a bundle and verify it: the set of files, sizes, digests, and the form of everything but the certificates.
 
-    The path itself may be a link to a bundle; inside, links are refused. Certificates are hashed and not kept.
+    The path itself may be a link to a bundle; inside, links are refused. Certificates are
+    hashed and not kept; of their content only the list of attested units is read.
 
     Raises
     ------
@@ -106,9 +113,19 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
 
     family = read_family(read)
     _check_remaining(unread, manifest, family)
-    for name, entry in unread.items():
-        _verify(root, name, entry)
-    return Bundle(root, digest(content), manifest, family)
+    attested = _verify_remaining(root, unread)
+    return Bundle(root, digest(content), manifest, family, attested)
+
+
+def _verify_remaining(root: Path, files: dict[str, FileEntry]) -> Attested:
+    """Verify the files that make no family; what certificates among them attest."""
+    units = []
+    for name, entry in files.items():
+        if name.startswith(CERTIFICATES):
+            units.append(attested_units(_read_verified(root, name, entry), name))
+        else:
+            _verify(root, name, entry)
+    return Attested(sum(units), sum(count > 0 for count in units))
 
 
 def _check_remaining(unread: dict[str, FileEntry], manifest: Manifest, family: Family) -> None:
@@ -119,7 +136,7 @@ def _check_remaining(unread: dict[str, FileEntry], manifest: Manifest, family: F
     missing, further = expected - unread.keys(), unread.keys() - expected
     if missing:
         raise UnusableBundle("expected this file, got nothing", where=min(missing), fix=_COMPLETE)
-    unknown = [name for name in further if name.startswith(("certificates/", "family/"))]
+    unknown = [name for name in further if name.startswith((CERTIFICATES, "family/"))]
     if unknown:
         raise UnusableBundle("expected no file that belongs to no cell", where=min(unknown))
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, astuple, dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.attested import Attested
 from dispatcher.cost import Cost, cost
 from dispatcher.emit_c99 import Layout, TableSizes, masked_macs, parent_family, table_sizes
 from dispatcher.encode import digest
@@ -97,6 +98,8 @@ class Report:
         ``"netslicer-report/2"``; keys of a version do not change their meaning.
     bundle, mode:
         The bundle's digest and its strength of equivalence.
+    attested:
+        Removals on a solver's word.
     layout:
         The layout that `dispatcher emit` writes unless told otherwise: the one that the family was made for.
     tree_depth:
@@ -114,6 +117,7 @@ class Report:
     format: str
     bundle: str
     mode: str
+    attested: Attested
     layout: Layout
     tree_depth: int
     parent: Cost
@@ -140,6 +144,7 @@ def report(bundle: Bundle) -> Report:
         format=REPORT_FORMAT,
         bundle=bundle.digest,
         mode=family.mode,
+        attested=bundle.attested,
         layout=bundle.layout,
         tree_depth=max(depths),
         parent=cost(family.parent),
@@ -194,6 +199,7 @@ def report_table(result: Report, rows: int = 20) -> str:
     """The report as aligned text, with at most ``rows`` members, the most expensive first."""
     parts = [
         f"bundle {result.bundle}, {result.mode}\n"
+        f"{_reservation(result.attested)}"
         f"{len(result.routes):,} cells, {len(result.members):,} distinct members, "
         f"at most {result.tree_depth} comparisons to find one; layout {result.layout} was chosen",
         _aligned(_summary(result)),
@@ -204,6 +210,11 @@ def report_table(result: Report, rows: int = 20) -> str:
     if hidden > 0:
         parts.append(f"not shown: {hidden:,} with at most as many multiply-accumulates")
     return "\n\n".join(parts)
+
+
+def _reservation(attested: Attested) -> str:
+    """A line that says what is not proved, if anything is not."""
+    return f"attested: {attested}\n" if attested.cells else ""
 
 
 _LABELS = {

@@ -13,11 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.attested import NONE_ATTESTED, Attested
+from dispatcher.boards import Board
 from dispatcher.emit_c99.companions import companion_files
 from dispatcher.emit_c99.live import member_macs
+from dispatcher.emit_c99.measured import measure
 from dispatcher.emit_c99.package import package_files
 from dispatcher.emit_c99.prefix import check_prefix
 from dispatcher.emit_c99.program import compile_network
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import TableSizes, table_sizes
 from dispatcher.emit_c99.tables import Layout, build_tables
 from dispatcher.encode import digest
@@ -46,6 +50,8 @@ def emit_c99(
     layout: Layout = "packed",
     *,
     with_parent: bool = False,
+    attested: Attested = NONE_ATTESTED,
+    board: Board | None = None,
 ) -> list[Path]:
     """Write a family as a C99 package.
 
@@ -64,6 +70,11 @@ def emit_c99(
         copy of the parent's weights). The outputs are the same.
     with_parent:
         Also hold the parent, for the compile-time policy ``PREFIX_PARENT`` on inputs outside the domain.
+    attested:
+        What rests on a solver's word: banners, README, ``report.json`` and the macro ``PREFIX_ATTESTED_REMOVALS``
+        say so.
+    board:
+        Where to count instructions for ``report.json`` and the README; it takes the board's compiler and QEMU.
 
     Returns
     -------
@@ -75,16 +86,19 @@ def emit_c99(
     Raises
     ------
     UnusableInput
-        If the prefix is no C identifier, the layout is none, or ``out`` exists and is anything but an empty directory.
+        If the prefix is no C identifier, the layout is none, or ``out`` exists and is anything but an empty directory;
+        if the board's tools are missing, or it has too little memory for the tables.
     """
-    return _emit(family, bundle_digest, out, prefix, layout, with_parent=with_parent)
+    provenance = Provenance(bundle_digest, _digest_of(family.parent), attested)
+    return _emit(family, provenance, out, prefix, layout, with_parent=with_parent, board=board)
 
 
 def emit_parent_c99(
     parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.float32], out: Path, prefix: str = "parent"
 ) -> list[Path]:
     """Write a network alone, on the domain ``[lower, upper]``, by the same kernels; otherwise as `emit_c99`."""
-    return _emit(parent_family(parent, lower, upper), None, out, prefix, "packed", with_parent=True)
+    provenance = Provenance(None, _digest_of(parent))
+    return _emit(parent_family(parent, lower, upper), provenance, out, prefix, "packed", with_parent=True, board=None)
 
 
 def parent_family(parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.float32]) -> Family:
@@ -107,12 +121,24 @@ def masked_macs(family: Family) -> NDArray[np.int64]:
 
 
 def _emit(
-    family: Family, bundle_digest: str | None, out: Path, prefix: str, layout: Layout, *, with_parent: bool
+    family: Family,
+    provenance: Provenance,
+    out: Path,
+    prefix: str,
+    layout: Layout,
+    *,
+    with_parent: bool,
+    board: Board | None,
 ) -> list[Path]:
     """Tables, text, files."""
     check_prefix(prefix)
     tables = build_tables(family, layout, with_parent=with_parent)
-    parent_digest = digest(network_bytes(family.parent))
-    files = package_files(tables, prefix, bundle_digest, parent_digest)
-    further = companion_files(family, tables, prefix, bundle_digest, parent_digest, files)
+    files = package_files(tables, prefix, provenance)
+    measured = None if board is None else measure(family, files, prefix, board)
+    further = companion_files(family, tables, prefix, provenance, files, measured)
     return write_package(files | further, out)
+
+
+def _digest_of(parent: Layers) -> str:
+    """Sha256 of a network's file in a bundle."""
+    return digest(network_bytes(parent))

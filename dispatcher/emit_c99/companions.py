@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from dispatcher.emit_c99 import text
 from dispatcher.emit_c99.costs import package_report
+from dispatcher.emit_c99.measured import Measured
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.tables import Tables
-from dispatcher.emit_c99.templates import banner, origin, rename, template
+from dispatcher.emit_c99.templates import rename, template
 from dispatcher.emit_c99.vectors import package_vectors
 from dispatcher.plan import Family
 
@@ -22,12 +24,12 @@ _PROJECT = (
 
 
 def companion_files(
-    family: Family, tables: Tables, prefix: str, bundle_digest: str | None, parent_digest: str, code: Iterable[str]
+    family: Family, tables: Tables, prefix: str, provenance: Provenance, code: Iterable[str], measured: Measured | None
 ) -> dict[str, str]:
     """The files by their paths in the package; ``code`` names the files that a firmware compiles."""
     vectors = package_vectors(family)
     numbers = text.vector_tables(vectors.inputs, vectors.outputs, vectors.cells)
-    head, source = banner(bundle_digest, parent_digest), origin(bundle_digest, parent_digest)
+    head, source = provenance.banner(), provenance.origin()
     files = {
         "netslicer_test_vectors.h": head + template("test_vectors.h").replace("/* @VECTORS@ */", numbers),
         "netslicer_selftest.c": head + template("selftest.c"),
@@ -38,5 +40,5 @@ def companion_files(
         above = "../" * name.count("/")
         content = template(f"project/{name}").replace("@ORIGIN@", f"From {source}.")
         files[name] = content.replace("@SOURCES@", "\n".join(f"    {above}{path}" for path in compiled))
-    report = package_report(family, tables, vectors, bundle_digest, parent_digest)
+    report = package_report(family, tables, vectors, provenance, measured)
     return {rename(name, prefix): rename(content, prefix) for name, content in files.items()} | {"report.json": report}

@@ -1,6 +1,7 @@
 """``report.json`` of a package: what it occupies and how much it computes, route by route.
 
 Multiply-accumulates are those of a route if no activation happens to be zero; the C leaves those with a zero out.
+Instructions are there if they were measured (`dispatcher.emit_c99.measured`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from dispatcher.cost import cost
 from dispatcher.emit_c99.live import member_macs
+from dispatcher.emit_c99.measured import Measured
 from dispatcher.emit_c99.program import compile_network
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import Tables
 from dispatcher.emit_c99.vectors import Vectors
@@ -38,11 +41,7 @@ class StackBytes:
 
 
 def package_report(
-    family: Family,
-    tables: Tables,
-    vectors: Vectors,
-    bundle_digest: str | None,
-    parent_digest: str,
+    family: Family, tables: Tables, vectors: Vectors, provenance: Provenance, measured: Measured | None
 ) -> str:
     """The report as JSON, keys sorted."""
     shares = cell_shares(family.tree, family.lower, family.upper)
@@ -50,8 +49,9 @@ def package_report(
     sizes = sizes_of(tables)
     report = {
         "format": PACKAGE_REPORT_FORMAT,
-        "bundle": bundle_digest,
-        "parent": parent_digest,
+        "bundle": provenance.bundle,
+        "parent": provenance.parent,
+        "attested": asdict(provenance.attested),
         "layout": "packed" if tables.live is None else "masked",
         "members": tables.members,
         "flash_bytes": {"tables": sizes.flash, "test_vectors": vectors.nbytes, "of_tables": _tables(asdict(sizes))},
@@ -60,6 +60,7 @@ def package_report(
         "parent_mac": cost(family.parent).mac,
         "mac": _over_routes(macs, shares),
         "comparisons": _over_routes(depths, shares),
+        "instructions": None if measured is None else _instructions(measured, shares),
         "test_vectors": {
             "count": len(vectors.cells),
             "cells": {"reached": len(np.unique(vectors.cells)), "of": len(family.cells)},
@@ -67,10 +68,17 @@ def package_report(
         },
         "routes": [
             {"member": member, "share": float(share), "comparisons": int(depth), "mac": int(mac)}
-            for member, share, depth, mac in zip(family.cells, shares, depths, macs, strict=True)
+            | ({} if measured is None else {"instructions": measured.of_route(cell)})
+            for cell, (member, share, depth, mac) in enumerate(zip(family.cells, shares, depths, macs, strict=True))
         ],
     }
     return json.dumps(report, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _instructions(measured: Measured, shares: NDArray[np.float64]) -> dict[str, object]:
+    """How instructions were counted, and their range over the routes."""
+    how = {"board": measured.board, "compiler": measured.compiler, "options": measured.options}
+    return {**how, "inputs_of_each_route": measured.counts.shape[1], **measured.over_routes(shares)}
 
 
 def _tables(sizes: dict[str, int]) -> dict[str, int]:

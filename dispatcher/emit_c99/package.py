@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dispatcher.emit_c99 import text
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.readme import readme
 from dispatcher.emit_c99.tables import Tables
-from dispatcher.emit_c99.templates import banner, code_text, rename, template
+from dispatcher.emit_c99.templates import code_text, rename, template
 
 
-def package_files(tables: Tables, prefix: str, bundle_digest: str | None, parent_digest: str) -> dict[str, str]:
+def package_files(tables: Tables, prefix: str, provenance: Provenance) -> dict[str, str]:
     """The files that a firmware compiles, by name, headers first, and the README."""
-    header = template("netslicer.h").replace("/* @SIZES@ */", text.size_lines(tables, bundle_digest, parent_digest))
+    header = template("netslicer.h").replace("/* @SIZES@ */", text.size_lines(tables, provenance))
     types = template("netslicer_data.h").replace("/* @TYPES@ */", text.data_lines(tables))
     types = types.replace("/* @CHUNKS@ */", text.chunk_declarations(tables))
     types = types.replace("/* @LAYOUT@ */", template("masked.h") if tables.live else "")
     code = code_text("netslicer.c", "masked" if tables.live else "packed")
     files = {"netslicer.h": header, "netslicer_data.h": types, "netslicer.c": code} | _data_files(tables)
-    head = banner(bundle_digest, parent_digest)
+    head = provenance.banner()
     renamed = {rename(name, prefix): rename(head + content, prefix) for name, content in files.items()}
-    return renamed | {"README.md": readme(tables, prefix, bundle_digest, parent_digest, sorted(renamed))}
+    return renamed | {"README.md": readme(tables, prefix, provenance, sorted(renamed))}
 
 
 def _data_files(tables: Tables) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dispatcher.emit_c99.costs import StackBytes
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import Tables
 
@@ -16,7 +17,7 @@ Cells: {cells}. Members: {members}. Layout: {layout}.
 
 For every input within the domain, `{prefix}_run` returns the bits of the parent network's declared evaluation in
 float32 (IEEE-754 binary32, terms in ascending order, no fused multiply-add; -0 counts as 0).
-
+{attested}
     static {prefix}_scratch scratch; /* {ram} bytes, one per thread of control */
     float in[{PREFIX}_INPUTS], out[{PREFIX}_OUTPUTS]; /* {inputs} and {outputs} */
 
@@ -35,7 +36,7 @@ Compile {sources} as C99 (or C++17) with `-ffp-contract=off` and without `-ffast
 
 The directory is a CMake subdirectory, an Arduino library (`library.properties`), a PlatformIO library (`library.json`)
 and a Zephyr module (`zephyr/`, option `CONFIG_{PREFIX}`) as it is. `report.json` has sizes, stack and work, route by
-route.
+route, and instructions if it was emitted with `--measure`.
 
 No heap, recursion, standard input or output, mathematics library; every name begins with `{prefix}_` or `{PREFIX}_`.
 
@@ -45,6 +46,10 @@ No heap, recursion, standard input or output, mathematics library; every name be
 | **flash, code not counted** | **{flash}** |
 | **RAM, one scratch** | **{ram}** |
 | stack of `{prefix}_run`, at most | {stack} |
+"""
+
+_ATTESTED = """
+**Attested, not proved throughout:** {attested} (`{PREFIX}_ATTESTED_REMOVALS`). Where it erred, outputs may differ.
 """
 
 _LABELS = {
@@ -60,10 +65,11 @@ _LABELS = {
 }
 
 
-def readme(tables: Tables, prefix: str, bundle_digest: str | None, parent_digest: str, files: Sequence[str]) -> str:
+def readme(tables: Tables, prefix: str, provenance: Provenance, files: Sequence[str]) -> str:
     """The README's text."""
     sizes = sizes_of(tables)
-    bundle = f"Bundle sha256 `{bundle_digest}`, parent" if bundle_digest else "The parent alone,"
+    bundle = f"Bundle sha256 `{provenance.bundle}`, parent" if provenance.bundle else "The parent alone,"
+    attested = provenance.attested
     return _TEXT.format(
         prefix=prefix,
         PREFIX=prefix.upper(),
@@ -72,7 +78,8 @@ def readme(tables: Tables, prefix: str, bundle_digest: str | None, parent_digest
         layout="packed" if tables.live is None else "masked",
         inputs=tables.lower.size,
         outputs=tables.outputs,
-        origin=f"{bundle} sha256 `{parent_digest}`.",
+        origin=f"{bundle} sha256 `{provenance.parent}`.",
+        attested=_ATTESTED.format(attested=attested, PREFIX=prefix.upper()) if attested.cells else "",
         sources=", ".join(f"`{name}`" for name in files if name.endswith(".c")),
         parent="" if tables.parent is None else f", `{prefix.upper()}_PARENT` has the parent evaluate them",
         rows="\n".join(f"| {label} | {getattr(sizes, name)} |" for name, label in _LABELS.items()),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatcher.emit_c99.live import LiveTables
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import scratch_bytes
 from dispatcher.emit_c99.tables import Tables
 from dispatcher.literal import c99_text
@@ -17,10 +18,11 @@ FLOATS_A_LINE = 6
 INTEGERS_A_LINE = 16
 
 
-def size_lines(tables: Tables, bundle_digest: str | None, parent_digest: str) -> str:
+def size_lines(tables: Tables, provenance: Provenance) -> str:
     """The part of ``netslicer.h`` that differs between families."""
     defines: list[tuple[str, object]] = [
-        ("PARENT_DIGEST", f'"{parent_digest}"'),
+        ("PARENT_DIGEST", f'"{provenance.parent}"'),
+        ("ATTESTED_REMOVALS", f"{provenance.attested.removals} /* on a solver's word, not on a proof */"),
         ("INPUTS", tables.lower.size),
         ("OUTPUTS", tables.outputs),
         ("CELLS", len(tables.cells)),
@@ -31,8 +33,8 @@ def size_lines(tables: Tables, bundle_digest: str | None, parent_digest: str) ->
     ]
     if tables.parent is not None:
         defines.append(("PARENT_MEMBER", tables.parent))
-    if bundle_digest is not None:
-        defines.insert(0, ("BUNDLE_DIGEST", f'"{bundle_digest}"'))
+    if provenance.bundle is not None:
+        defines.insert(0, ("BUNDLE_DIGEST", f'"{provenance.bundle}"'))
     types = f"typedef uint{tables.index_bits}_t netslicer_index;\ntypedef uint{tables.row_bits}_t netslicer_row;"
     return f"{_defines(defines)}\n{types}"
 

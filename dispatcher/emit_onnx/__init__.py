@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dispatcher.attested import NONE_ATTESTED, Attested
 from dispatcher.emit_c99.prefix import check_prefix
 from dispatcher.emit_onnx import proto
 from dispatcher.emit_onnx.builder import GraphBuilder
@@ -23,7 +24,15 @@ __all__ = ["OPSETS", "emit_onnx"]
 OPSETS = range(13, 18)
 
 
-def emit_onnx(family: Family, bundle_digest: str, out: Path, name: str = "family", opset: int = 17) -> list[Path]:
+def emit_onnx(
+    family: Family,
+    bundle_digest: str,
+    out: Path,
+    name: str = "family",
+    opset: int = 17,
+    *,
+    attested: Attested = NONE_ATTESTED,
+) -> list[Path]:
     """Write a family as ONNX models of IR version 8.
 
     Parameters
@@ -38,6 +47,8 @@ def emit_onnx(family: Family, bundle_digest: str, out: Path, name: str = "family
         Of the files and graphs.
     opset:
         Version of the operator set, 13 to 17.
+    attested:
+        What rests on a solver's word, for the models' metadata (key ``attested``).
 
     Returns
     -------
@@ -58,7 +69,7 @@ def emit_onnx(family: Family, bundle_digest: str, out: Path, name: str = "family
     builder = GraphBuilder()
     add_dispatcher(builder, family)
     graph = builder.graph(name, family.parent[0].width, family.parent[-1].width, cells=True)
-    metadata = {"bundle": bundle_digest}
+    metadata = {"bundle": bundle_digest} | ({"attested": str(attested)} if attested.cells else {})
     files: dict[str, str | bytes] = {f"{name}.onnx": proto.model(graph, opset, metadata)}
     for index, member in enumerate(family.members):
         graph = _network_graph(member_layers(family.parent, member), f"{name}_{index:06d}")

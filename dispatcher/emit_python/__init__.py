@@ -10,6 +10,7 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+from dispatcher.attested import NONE_ATTESTED, Attested
 from dispatcher.emit_python.data import family_text
 from dispatcher.errors import UnusableInput
 from dispatcher.package import write_package
@@ -18,7 +19,9 @@ from dispatcher.plan import Family
 __all__ = ["emit_python"]
 
 
-def emit_python(family: Family, bundle_digest: str, out: Path, name: str = "family") -> list[Path]:
+def emit_python(
+    family: Family, bundle_digest: str, out: Path, name: str = "family", *, attested: Attested = NONE_ATTESTED
+) -> list[Path]:
     """Write a family as a module ``NAME.py``.
 
     Parameters
@@ -31,6 +34,8 @@ def emit_python(family: Family, bundle_digest: str, out: Path, name: str = "fami
         Directory that appears complete or not at all.
     name:
         The module's name.
+    attested:
+        What rests on a solver's word, for the docstring.
 
     Returns
     -------
@@ -48,5 +53,6 @@ def emit_python(family: Family, bundle_digest: str, out: Path, name: str = "fami
             f"expected a Python identifier, got {name[:80]!r}", where="prefix", fix="choose a name like net"
         )
     text = (resources.files("dispatcher.emit_python") / "module.py").read_text(encoding="utf-8")
-    text = text.replace("@NAME@", name).replace("@ORIGIN@", f"Bundle sha256 {bundle_digest}.")
+    origin = f"Bundle sha256 {bundle_digest}." + (f"\nATTESTED: {attested}." if attested.cells else "")
+    text = text.replace("@NAME@", name).replace("@ORIGIN@", origin)
     return write_package({f"{name}.py": text.replace("@DATA@", family_text(family, bundle_digest))}, out)

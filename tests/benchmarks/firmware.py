@@ -16,25 +16,21 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import onnx
 
+from dispatcher.boards import COUNTING, Board, count_instructions
 from dispatcher.emit_c99 import Layout, emit_c99, emit_parent_c99
 from dispatcher.load import Bundle, load_bundle
 from dispatcher.vectors import random_points
 from tests.benchmarks.dense_c import write_dense
 from tests.benchmarks.record import machine, write_record
-from tests.emit_c99.boards import BOARDS, Board, build_with_vectors
 
 LEVELS = ("-Os", "-O2")
-_M3 = next(board for board in BOARDS if board.name == "M3")
-_M0 = next(board for board in BOARDS if board.name == "M0")
-# The M0's own board does not count; the M3 runs its instructions, which are a subset.
-COUNTING = (*(board for board in BOARDS if board.counts), replace(_M3, name="M0 code", flags=_M0.flags))
 _WHOLE = ("-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-w")
 
 Writer = Callable[[Path], object]
@@ -58,10 +54,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundles", nargs="+", metavar="NAME=BUNDLE")
     parser.add_argument("--points", type=int, default=1000)
-    parser.add_argument("--boards", nargs="+", choices=[board.name for board in COUNTING], default=["M4F"])
+    parser.add_argument("--boards", nargs="+", choices=COUNTING, default=["M4F"])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(argv)
-    boards = [board for board in COUNTING if board.name in options.boards]
+    boards = [COUNTING[name] for name in options.boards]
     rows = []
     for name, _, path in (text.partition("=") for text in options.bundles):
         for row in measure(name, load_bundle(path), boards, options.points):
@@ -88,11 +84,10 @@ def measure(name: str, bundle: Bundle, boards: Sequence[Board], count: int) -> I
 def _run(board: Board, write: Writer, points: np.ndarray, directory: Path, level: str) -> tuple[float, int, int]:
     """Mean and most instructions, and flash."""
     write(directory / "net")
-    program = build_with_vectors(board, "count.c", points, directory, level, "-ffp-contract=off", *_WHOLE)
-    code, counts = board.run(program)
-    assert code == 0, "every point must be within the domain"
+    files = sorted((directory / "net").glob("*.c"))
+    counts, program = count_instructions(board, files, "net", points, directory, level, "-ffp-contract=off", *_WHOLE)
     text, data = _sizes(board, program)
-    return float(np.mean(counts)), max(counts), text + data - points.nbytes
+    return float(counts.mean()), int(counts.max()), text + data - points.nbytes
 
 
 def _sizes(board: Board, program: Path) -> tuple[int, int]:

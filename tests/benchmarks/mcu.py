@@ -16,12 +16,12 @@ from typing import get_args
 
 import numpy as np
 
-from dispatcher.emit_c99 import Layout, emit_c99, parent_family, table_sizes
+from dispatcher.boards import COUNTING, Board, count_instructions
+from dispatcher.emit_c99 import Layout, c_sources, emit_c99, parent_family, table_sizes
 from dispatcher.load import load_bundle
 from dispatcher.plan import Family
 from dispatcher.vectors import random_points
 from tests.dispatcher.network_samples import chain
-from tests.emit_c99.boards import BOARDS, Board, build_with_vectors
 
 LEVELS = ("-Os", "-O2", "-O3")
 
@@ -39,11 +39,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path, nargs="?")
-    parser.add_argument("--board", choices=[board.name for board in BOARDS if board.counts], default="M4F")
+    parser.add_argument("--board", choices=COUNTING, default="M4F")
     parser.add_argument("--points", type=int, default=1000)
     parser.add_argument("--layouts", nargs="+", choices=get_args(Layout), default=get_args(Layout))
     options = parser.parse_args(argv)
-    board = next(board for board in BOARDS if board.name == options.board)
+    board = COUNTING[options.board]
     programs = _programs(options.bundle, options.layouts)
     points = random_points(programs["parent"][0], options.points, np.random.default_rng(0))
     print(f"{board.name}, {len(points)} points: instructions per inference, routing included; mean (least to most)")
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         flash = f"{table_sizes(family, layout).flash:,} bytes of tables"
         for level in LEVELS:
             with tempfile.TemporaryDirectory() as directory:
-                count = count_instructions(board, family, points, Path(directory) / "count", level, layout)
+                count = instructions(board, family, points, Path(directory) / "count", level, layout)
             print(f"{name} {level}: {count.mean:,.0f} ({count.least:,} to {count.most:,}), {flash}")
 
 
@@ -65,14 +65,13 @@ def _programs(bundle: Path | None, layouts: Sequence[Layout]) -> dict[str, tuple
     return {"parent": (parent, "packed")} | {layout: (family, layout) for layout in layouts}
 
 
-def count_instructions(
+def instructions(
     board: Board, family: Family, points: np.ndarray, directory: Path, level: str = "-Os", layout: Layout = "packed"
 ) -> Instructions:
     """Instructions per inference over points ``[n, n_in]``, in steps of 40; works in the directory, which is made."""
-    emit_c99(family, "0" * 64, directory / "net", "net", layout)
-    code, counts = board.run(build_with_vectors(board, "count.c", points, directory, level, "-ffp-contract=off"))
-    assert code == 0, "every point must be within the domain"
-    return Instructions(float(np.mean(counts)), min(counts), max(counts))
+    files = c_sources(emit_c99(family, "0" * 64, directory / "net", "net", layout))
+    counts, _ = count_instructions(board, files, "net", points, directory, level, "-ffp-contract=off")
+    return Instructions(float(counts.mean()), int(counts.min()), int(counts.max()))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -95,3 +96,12 @@ def write_bundle(root: Path, files: Mapping[str, bytes]) -> Path:
 def make_bundle(root: Path, family: Family) -> Path:
     """A whole bundle on disk."""
     return write_bundle(root, bundle_files(family))
+
+
+def make_attested_bundle(root: Path, family: Family, attested: Mapping[int, list[object]]) -> Path:
+    """A bundle some of whose certificates have attested units, by cell."""
+    files = bundle_files(family)
+    for cell, rows in attested.items():
+        name = f"certificates/{cell:06d}.json"
+        files[name] = canonical_json(json.loads(files[name]) | {"attested": rows})
+    return write_bundle(root, files)

@@ -165,7 +165,7 @@ def test_an_interrupt_is_exit_code_130(bundle, points_csv, monkeypatch):
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dispatcher.cli.load", interrupt)
+    monkeypatch.setattr("dispatcher.cli.load_bundle", interrupt)
     assert main(["run", bundle, points_csv]) == 130
 
 

@@ -117,7 +117,7 @@ def test_the_keys_of_the_json_are_stable(bundle):
     assert set(record["routes"][0]) == {"cell", "member", "share", "comparisons"}
     assert set(record) == {
         *("bundle", "c99", "format", "layout", "maximum", "mean", "members", "minimum", "mode", "parent", "routes"),
-        "tree_depth",
+        *("attested", "tree_depth"),
     }
 
 

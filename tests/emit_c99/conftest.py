@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.emit_c99.boards import BOARDS, Board
+from dispatcher.boards import BOARDS, Board
 from tests.emit_c99.host import Compiler
 
 
@@ -45,9 +45,14 @@ def board_with_fpu(request: pytest.FixtureRequest) -> Board:
     return _available(next(board for board in BOARDS if board.name == request.param))
 
 
+@pytest.fixture
+def microbit() -> Board:
+    """The smallest board."""
+    return _available(next(board for board in BOARDS if board.machine == "microbit"))
+
+
 def _available(board: Board) -> Board:
-    missing = [name for name in (board.compiler, board.emulator) if _find(name) is None]
-    if missing:
+    if missing := board.missing():
         report = pytest.fail if os.environ.get("REQUIRE_MCU") == "1" else pytest.skip
         report(f"no {' and no '.join(missing)} on this machine")
     return board

@@ -253,7 +253,9 @@ def test_the_self_test_passes_on_a_microcontroller(board, tmp_path):
     main.write_text(
         '#include "board.h"\n#include "net.h"\nint main(void) { static net_scratch s; return net_selftest(&s); }\n'
     )
-    program = board.build(tmp_path / "program", "-Os", f"-I{tmp_path / 'net'}", main, *sources(tmp_path / "net"))
+    program = board.build(
+        tmp_path / "program", *STRICT, "-Os", f"-I{tmp_path / 'net'}", main, *sources(tmp_path / "net")
+    )
     assert board.run(program) == (0, [])
 
 

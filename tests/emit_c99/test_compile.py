@@ -11,6 +11,7 @@ import pytest
 
 from dispatcher.emit_c99 import Layout, emit_c99
 from dispatcher.emit_c99.package import package_files
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.tables import build_tables
 from dispatcher.package import write_package
 from tests.dispatcher.bundle_samples import make_family
@@ -110,7 +111,7 @@ def test_numbers_in_several_data_files(compiler, tmp_path):
     family = make_family(chain([3, 8, 8, 8, 8, 8, 2], seed=4), 3)
     tables = build_tables(family, least_bits=4)
     assert len(tables.chunks) > 2
-    write_package(package_files(tables, "net", DIGEST, DIGEST), tmp_path / "net")
+    write_package(package_files(tables, "net", Provenance(DIGEST, DIGEST)), tmp_path / "net")
     assert len(sources(tmp_path / "net")) == 1 + len(tables.chunks)
     points = hard_points(family, np.random.default_rng(0))
     answers = run_points(build_runner(compiler, tmp_path / "net"), points, 2)

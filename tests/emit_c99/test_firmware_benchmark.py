@@ -7,11 +7,12 @@ import subprocess
 import numpy as np
 import pytest
 
+from dispatcher.boards import COUNTING
 from dispatcher.interpret import eval32
 from dispatcher.layers import Elementwise, Gather, Input, Relu, dense, freeze
 from dispatcher.load import load_bundle
 from tests.benchmarks.dense_c import write_dense
-from tests.benchmarks.firmware import COUNTING, measure, page
+from tests.benchmarks.firmware import measure, page
 from tests.dispatcher.bundle_samples import make_bundle, make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain, random_points
@@ -64,7 +65,7 @@ def test_rows_and_page(board_with_fpu, tmp_path):
     parent = chain([3, 16, 16, 2])
     few = member_of(parent, {(place, unit) for place in (2, 4) for unit in range(16) if unit % 4})
     bundle = load_bundle(make_bundle(tmp_path / "bundle", make_family(parent, 2, lambda _: few)))
-    board = next(one for one in COUNTING if one.name == board_with_fpu.name)
+    board = COUNTING[board_with_fpu.name]
     rows = [row for row in measure("tiny", bundle, [board], 20) if not row.program.startswith("emx")]
     best = {row.program: row.mean for row in rows if row.level == "-Os"}
     assert best["family, packed"] < best["parent, zeros left out"] < best["parent, dense loops"]

@@ -9,14 +9,15 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from dispatcher.boards import Board
 from dispatcher.emit_c99 import Layout, emit_c99, table_sizes
 from dispatcher.plan import Family
 from dispatcher.vectors import random_points
-from tests.benchmarks.mcu import count_instructions
+from tests.benchmarks.mcu import instructions
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
-from tests.emit_c99.boards import Board, build_with_vectors
+from tests.emit_c99.boards import build_with_vectors
 from tests.emit_c99.families import (
     DIGEST,
     chain_with_prefixes,
@@ -92,8 +93,8 @@ def test_instructions_are_counted(board_with_fpu, tmp_path):
     parent = chain([3, 20, 20, 2])
     family = make_family(parent, 8)
     points = random_points(family, 20, np.random.default_rng(0))
-    counts = [count_instructions(board_with_fpu, family, points, tmp_path / name) for name in "ab"]
-    alone = count_instructions(board_with_fpu, make_family(parent), points, tmp_path / "c")
+    counts = [instructions(board_with_fpu, family, points, tmp_path / name) for name in "ab"]
+    alone = instructions(board_with_fpu, make_family(parent), points, tmp_path / "c")
     assert counts[0] == counts[1]
     assert 1000 < alone.mean < counts[0].mean < 1.2 * alone.mean
 
@@ -104,7 +105,7 @@ def test_removed_units_save_instructions_in_the_masked_layout(board_with_fpu, tm
     points = random_points(make_family(parent), 20, np.random.default_rng(0))
     families = [make_family(parent), make_family(parent, 1, lambda _: few)]
     whole, masked = (
-        count_instructions(board_with_fpu, family, points, tmp_path / str(number), layout="masked").mean
+        instructions(board_with_fpu, family, points, tmp_path / str(number), layout="masked").mean
         for number, family in enumerate(families)
     )
     assert masked < whole / 2

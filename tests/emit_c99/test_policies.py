@@ -9,6 +9,7 @@ import pytest
 
 from dispatcher.emit_c99 import Layout, emit_c99, emit_parent_c99, table_sizes
 from dispatcher.emit_c99.package import package_files
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import build_tables
 from dispatcher.interpret import eval32
@@ -112,7 +113,7 @@ def test_the_parent_alone_may_evaluate_everything(compiler, tmp_path):
 def test_sizes_with_the_parent_are_those_of_the_compiled_tables(layout, compiler, tmp_path):
     tables = build_tables(_without_whole_member(), layout, with_parent=True)
     assert tables.parent == tables.members
-    write_package(package_files(tables, "net", DIGEST, DIGEST), tmp_path / "net")
+    write_package(package_files(tables, "net", Provenance(DIGEST, DIGEST)), tmp_path / "net")
     assert compiled_tables(compiler, tmp_path / "net") == sizes_of(tables)
 
 

@@ -11,7 +11,7 @@ from dispatcher.emit_c99 import emit_c99
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.network_samples import chain
 from tests.emit_c99.families import DIGEST
-from tests.emit_c99.host import HERE, NO_FMA, sources
+from tests.emit_c99.host import HERE, NO_FMA, STRICT, sources
 
 FINE, WRONG = 0, 1
 
@@ -70,7 +70,7 @@ def test_contraction(level, pragma, code, compiler, package):
 def test_contraction_on_a_microcontroller(flags, code, board_with_fpu, package):
     """GCC contracts where there is a fused multiply-add unless told otherwise, by a flag or by the pragma."""
     files = (f"-I{package}", HERE / "mcu" / "selfcheck.c", *sources(package))
-    program = board_with_fpu.build(package / "selfcheck", "-O2", *flags, *files)
+    program = board_with_fpu.build(package / "selfcheck", *STRICT, "-O2", *flags, *files)
     assert board_with_fpu.run(program) == (code, [])
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from dispatcher.emit_c99 import Layout, emit_c99, masked_macs, parent_family, table_sizes
 from dispatcher.emit_c99.package import package_files
+from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import build_tables
 from dispatcher.errors import UnusableInput
@@ -97,7 +98,7 @@ def test_sizes_with_several_data_files(compiler, tmp_path):
     assert len(build_tables(FAMILIES["large"]).chunks) == 1
     tables = build_tables(FAMILIES["large"], least_bits=1)
     assert len(tables.chunks) == 2
-    write_package(package_files(tables, "net", DIGEST, DIGEST), tmp_path / "net")
+    write_package(package_files(tables, "net", Provenance(DIGEST, DIGEST)), tmp_path / "net")
     assert len(sources(tmp_path / "net")) == 3
     assert compiled_tables(compiler, tmp_path / "net") == sizes_of(tables)
 

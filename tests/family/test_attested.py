@@ -16,6 +16,7 @@ from dispatcher.errors import UnusableInput
 from dispatcher.files import read_member
 from dispatcher.interpret import eval32, evaluate_all
 from dispatcher.literal import bits_value
+from dispatcher.load import load_bundle
 from dispatcher.plan import member_layers
 from slicer.box import Box
 from slicer.certificate.verdict import Accepted, Rejected
@@ -70,6 +71,13 @@ def test_an_attested_bundle_is_rejected_unless_solvers_are_trusted_and_then_atte
     assert not trusted.findings
     assert trusted.complete
     assert trusted.attested == trusted.exact.attested == sum(count.attested for count in attested.counts)
+
+
+def test_who_serves_the_bundle_knows(attested):
+    loaded = load_bundle(attested.path)
+    assert loaded.manifest.options["trust"] == "solver"
+    assert loaded.attested.removals == sum(count.attested for count in attested.counts)
+    assert loaded.attested.cells == sum(count.attested > 0 for count in attested.counts)
 
 
 def test_what_the_solver_said_is_true_here(attested):

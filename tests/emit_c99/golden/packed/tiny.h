@@ -16,6 +16,7 @@
 
 #define TINY_BUNDLE_DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define TINY_PARENT_DIGEST "f5580655279a4c61911d0cd7e4f0554822d7ada17d6c4ade57e51ba8ba37a5e4"
+#define TINY_ATTESTED_REMOVALS 0 /* on a solver's word, not on a proof */
 #define TINY_INPUTS 2
 #define TINY_OUTPUTS 1
 #define TINY_CELLS 2
