@@ -136,6 +136,8 @@ def assemble(
     """
     stage.add(order.source, order.content)
     staged, total = _Cells(stage), order.options.cells
+    if progress:
+        progress(0, total)
     with closing(results):
         for cell, result in results:
             staged.add(cell, result)
