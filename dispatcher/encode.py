@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from dispatcher.errors import UnusableBundle
@@ -20,6 +20,16 @@ MAX_DEPTH = 32
 def canonical_json(value: object) -> bytes:
     """The canonical byte string of a JSON value (dicts, lists, texts, integers, booleans, null)."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode() + b"\n"
+
+
+def canonical_rows(key: str, rows: Iterable[object], record: Mapping[str, object]) -> bytes:
+    """`canonical_json` of a record with one more key, a long list: one of its rows at a time is held as objects."""
+    before, after = ({name: value for name, value in record.items() if (name < key) is low} for low in (True, False))
+    content = bytearray(canonical_json(before)[:-2] + b"," * bool(before) + canonical_json(key)[:-1] + b":[")
+    for place, row in enumerate(rows):
+        content += b"," * (place > 0) + canonical_json(row)[:-1]
+    content += b"]" + b"," * bool(after) + canonical_json(after)[1:]
+    return bytes(content)
 
 
 def digest(content: bytes) -> str:

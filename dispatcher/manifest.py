@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.encode import Fields, canonical_json, digest, read_json
+from dispatcher.encode import Fields, canonical_rows, digest, read_json
 from dispatcher.errors import UnusableBundle
 
 MANIFEST_FILE = "manifest.json"
@@ -66,10 +66,12 @@ class Manifest:
 
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Canonical bytes of a manifest."""
-    files = [
-        {"path": path, "sha256": entry.sha256, "size": entry.size} for path, entry in sorted(manifest.files.items())
-    ]
-    return canonical_json(
+    return canonical_rows(
+        "files",
+        (
+            {"path": path, "sha256": manifest.files[path].sha256, "size": manifest.files[path].size}
+            for path in sorted(manifest.files)
+        ),
         {
             "format": BUNDLE_FORMAT,
             "mode": manifest.mode,
@@ -77,8 +79,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
             "options": dict(manifest.options),
             "tools": dict(manifest.tools),
             "truncated": manifest.truncated,
-            "files": files,
-        }
+        },
     )
 
 

@@ -13,7 +13,7 @@ from dispatcher.errors import UnusableInput
 from dispatcher.layers import freeze
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Box:
     """The set of x with ``lower <= x <= upper``.
 

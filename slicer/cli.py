@@ -147,8 +147,16 @@ def _compress(arguments: argparse.Namespace) -> int:
     """Carry out ``slicer compress``."""
     options = compress_options(arguments)
     out = arguments.out or Path("artifacts") / arguments.model.stem
-    with progress_on_stderr("compress", quiet=arguments.quiet) as progress:
-        bundle = compress(arguments.model, arguments.domain, out, options, progress, resume=arguments.resume)
+    with progress_on_stderr(quiet=arguments.quiet) as stage:
+        bundle = compress(
+            arguments.model,
+            arguments.domain,
+            out,
+            options,
+            stage("compress"),
+            cutting=stage("cuts"),
+            resume=arguments.resume,
+        )
     if arguments.resume and not arguments.quiet:
         print(f"slicer: {bundle.reused} of {len(bundle.counts)} cells were done before", file=sys.stderr)
     summary = summarize(bundle)
@@ -164,8 +172,8 @@ def _audit(arguments: argparse.Namespace) -> int:
     trusted = arguments.trust == "solver"
     targets = [target for target in (arguments.json, arguments.html) if target not in (None, "-")]
     _check_targets(targets, arguments.bundle)
-    with progress_on_stderr("audit", quiet=arguments.quiet) as progress:
-        result = audit(arguments.bundle, cells, progress, jobs=arguments.jobs, trust_solver=trusted)
+    with progress_on_stderr(quiet=arguments.quiet) as stage:
+        result = audit(arguments.bundle, cells, stage("audit"), jobs=arguments.jobs, trust_solver=trusted)
     if arguments.exact:
         watched = sys.stderr.isatty() and not arguments.quiet
         result = audited_exactly(

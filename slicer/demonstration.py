@@ -46,9 +46,10 @@ def run_demo(out: Path, cells: int, jobs: int, say: Say) -> bool:
     _make_room(out)
     data = files("slicer.demo")
     with as_file(data / MODEL) as model, as_file(data / DOMAIN) as domain:
-        with _timed(f"compress  {MODEL} over {cells} cells", say), progress_on_stderr("compress") as progress:
+        with _timed(f"compress  {MODEL} over {cells} cells", say), progress_on_stderr() as stage:
             options = Options(cells=cells, effort=DEMO_EFFORT, jobs=jobs)
-            bundle = compress(model, domain, out / "bundle", options, progress, resume=True)
+            progress, cutting = stage("compress"), stage("cuts")
+            bundle = compress(model, domain, out / "bundle", options, progress, cutting=cutting, resume=True)
         for line in summary_lines(summarize(bundle)):
             say(f"    {line}")
     with _timed("audit     every certificate, by a checker that shares no code with the search", say):

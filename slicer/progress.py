@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with counts and remaining time on a terminal, plain lines elsewhere."""
+"""Progress on stderr: bars with counts and remaining time on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,29 +6,45 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 PLAIN_INTERVAL = 5.0  # seconds between plain lines
 
 
+Report = Callable[[int, int], None]  # (done, in all)
+Stages = Callable[[str], Report]
+
+
 @contextmanager
-def progress_on_stderr(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A function of (done, in all) to be called after each step."""
+def progress_on_stderr(*, quiet: bool = False) -> Iterator[Stages]:
+    """A function that gives, for the title of a stage of the work, one of (done, in all) to be called after each step.
+
+    A stage's clock starts with its first call, which may say that nothing is done yet.
+    """
     console = Console(stderr=True)
     if quiet:
-        yield lambda _done, _total: None
+        yield lambda _title: lambda _done, _total: None
     elif console.is_terminal:
-        with _bar(title, console) as report:
-            yield report
+        with _bars(console) as stages:
+            yield stages
     else:
-        yield _plain(title)
+        yield _plain
 
 
 @contextmanager
-def _bar(title: str, console: Console) -> Iterator[Callable[[int, int], None]]:
-    """The bar of a terminal."""
+def _bars(console: Console) -> Iterator[Stages]:
+    """The bars of a terminal, one below the other, each from its stage's start."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -37,19 +53,26 @@ def _bar(title: str, console: Console) -> Iterator[Callable[[int, int], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(title: str, done: int, total: int) -> None:
+            if title not in tasks:
+                tasks[title] = bars.add_task(title, total=total)
+            bars.update(tasks[title], completed=done, total=total)
+
+        yield lambda title: partial(show, title)
 
 
-def _plain(title: str) -> Callable[[int, int], None]:
+def _plain(title: str) -> Report:
     """Lines such as ``compress: 12/32, 8 s, about 13 s left``, not more often than `PLAIN_INTERVAL`."""
-    start = last = time.monotonic()
+    start = last = None
 
     def report(done: int, total: int) -> None:
-        nonlocal last
+        nonlocal start, last
         now = time.monotonic()
-        if done < total and now - last < PLAIN_INTERVAL:
+        start, last = (now, now) if start is None or last is None else (start, last)
+        if done == 0 or (done < total and now - last < PLAIN_INTERVAL):
             return
         last = now
         left = (now - start) / done * (total - done)

@@ -7,8 +7,8 @@ grammar is normative in ``slicer/certificate/CERTIFICATE.md``. Reading validates
 
 from __future__ import annotations
 
-from dispatcher.files.family import FAMILY_FILE, FAMILY_FORMAT, family_files, read_family
-from dispatcher.files.member import MEMBER_FORMAT, member_bytes, member_file, read_member
+from dispatcher.files.family import FAMILY_FILE, FAMILY_FORMAT, family_files, plan_files, read_family
+from dispatcher.files.member import MEMBER_FORMAT, SharedLayers, member_bytes, member_file, read_member
 from dispatcher.files.network import MAX_UNITS, MAX_WIDTH, NETWORK_FORMAT, PARENT_FILE, network_bytes, read_network
 
 __all__ = [
@@ -19,10 +19,12 @@ __all__ = [
     "MEMBER_FORMAT",
     "NETWORK_FORMAT",
     "PARENT_FILE",
+    "SharedLayers",
     "family_files",
     "member_bytes",
     "member_file",
     "network_bytes",
+    "plan_files",
     "read_family",
     "read_member",
     "read_network",

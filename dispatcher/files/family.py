@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatcher.encode import Fields, canonical_json, digest, read_json
+from dispatcher.encode import Fields, canonical_rows, digest, read_json
 from dispatcher.errors import UnusableBundle
-from dispatcher.files.member import member_bytes, member_file, read_member
+from dispatcher.files.member import SharedLayers, member_bytes, member_file, read_member
 from dispatcher.files.network import PARENT_FILE, expect_format, network_bytes, read_network
 from dispatcher.layers import Layers, freeze
 from dispatcher.literal import hex_text, hex_value
@@ -27,22 +27,27 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 def family_files(family: Family) -> dict[str, bytes]:
     """All files of a family by their paths in the bundle."""
+    parent_digest = digest(network_bytes(family.parent))
+    contents = [member_bytes(member, parent_digest) for member in family.members]
+    names = [digest(content) for content in contents]
+    members = {member_file(name): content for name, content in zip(names, contents, strict=True)}
+    return plan_files(family, names) | members
+
+
+def plan_files(family: Family, members: list[str]) -> dict[str, bytes]:
+    """The files of a family but those of its members, whose digests are given, by their paths in the bundle."""
     parent = network_bytes(family.parent)
-    parent_digest = digest(parent)
-    members = [member_bytes(member, parent_digest) for member in family.members]
-    record = {
+    record: dict[str, object] = {
         "format": FAMILY_FORMAT,
         "mode": family.mode,
-        "parent": parent_digest,
+        "parent": digest(parent),
         "domain": {"lower": [hex_text(x) for x in family.lower], "upper": [hex_text(x) for x in family.upper]},
-        "tree": [_node_record(node) for node in family.tree],
-        "members": [digest(content) for content in members],
+        "members": members,
         "cells": list(family.cells),
     }
     if family.decision is not None:
         record["decision"] = family.decision
-    files = {PARENT_FILE: parent, FAMILY_FILE: canonical_json(record)}
-    return files | {member_file(digest(content)): content for content in members}
+    return {PARENT_FILE: parent, FAMILY_FILE: canonical_rows("tree", map(_node_record, family.tree), record)}
 
 
 def _node_record(node: Split | Leaf) -> dict[str, object]:
@@ -100,11 +105,12 @@ def _read_members(
     if any(not _DIGEST.fullmatch(name) for name in names) or len(set(names)) != len(names):
         raise UnusableBundle("expected distinct sha256 digests", where=f"{FAMILY_FILE}: members")
     members = []
+    shared: SharedLayers = {}
     for name in names:
         content = get(member_file(name))
         if digest(content) != name:
             raise UnusableBundle("expected a member named by its sha256", where=member_file(name))
-        members.append(read_member(content, parent, parent_digest, member_file(name)))
+        members.append(read_member(content, parent, parent_digest, member_file(name), shared))
     return tuple(members)
 
 

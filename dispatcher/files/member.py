@@ -17,6 +17,8 @@ from dispatcher.plan import Constant, Member, MemberLayer, Prefix, concat_slices
 
 MEMBER_FORMAT = "netslicer-member/1"
 
+SharedLayers = dict[tuple[int, ...], MemberLayer]  # without prefixes and constants, by their units
+
 
 def member_file(name: str) -> str:
     """Path of a member's file in the bundle, from its digest."""
@@ -36,8 +38,12 @@ def member_bytes(member: Member, parent_digest: str) -> bytes:
     return canonical_json({"format": MEMBER_FORMAT, "parent": parent_digest, "layers": layers})
 
 
-def read_member(content: bytes, parent: Layers, parent_digest: str, where: str) -> Member:
+def read_member(
+    content: bytes, parent: Layers, parent_digest: str, where: str, shared: SharedLayers | None = None
+) -> Member:
     """Parse a member and check that it fits the parent (its equality is proved by certificates, not here).
+
+    Members that are read with the same ``shared`` hold equal lists of units once: most of a large family's memory.
 
     Raises
     ------
@@ -52,13 +58,14 @@ def read_member(content: bytes, parent: Layers, parent_digest: str, where: str) 
     fields.done()
     if len(records) != len(parent):
         raise UnusableBundle(f"expected {len(parent)} layers, got {len(records)}", where=where)
-    layers = tuple(_read_member_layer(record, layer) for record, layer in zip(records, parent, strict=True))
+    shared = {} if shared is None else shared
+    layers = tuple(_read_member_layer(record, layer, shared) for record, layer in zip(records, parent, strict=True))
     _check_member(parent, layers, where)
     return Member(layers)
 
 
-def _read_member_layer(record: Fields, layer: Layer) -> MemberLayer:
-    """One layer of a member."""
+def _read_member_layer(record: Fields, layer: Layer, shared: SharedLayers) -> MemberLayer:
+    """One layer of a member; one that lists units only is taken from ``shared``, or added."""
     units = tuple(record.integers("units", layer.width, increasing=True))
     prefixes = tuple(Prefix(unit, first, value) for unit, first, value in _rows(record, "prefixes", 3))
     constants = tuple(Constant(unit, value) for unit, value in _rows(record, "constants", 2))
@@ -68,7 +75,8 @@ def _read_member_layer(record: Fields, layer: Layer) -> MemberLayer:
         raise UnusableBundle("expected prefixes and constants of distinct kept Dense units", where=record.where)
     if isinstance(layer, Dense) and any(not 0 < row.first < layer.weight.shape[1] for row in prefixes):
         raise UnusableBundle("expected prefixes that end inside their rows", where=record.where)
-    return MemberLayer(units, prefixes, constants)
+    plain = shared.setdefault(units, MemberLayer(units))
+    return MemberLayer(plain.units, prefixes, constants) if named else plain
 
 
 def _rows(record: Fields, key: str, length: int) -> list[list[Any]]:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatcher.emit_c99 import Layout
-from dispatcher.encode import canonical_json, digest
-from dispatcher.files import family_files, member_file, read_member
+from dispatcher.encode import canonical_rows, digest
+from dispatcher.files import SharedLayers, member_file, plan_files, read_member
 from dispatcher.load import certificate_file
 from dispatcher.plan import Family
 from slicer.bounds.linear import Prepared
@@ -136,17 +136,20 @@ def assemble(
     """
     stage.add(order.source, order.content)
     staged, total = _Cells(stage), order.options.cells
+    if progress:
+        progress(0, total)
     with closing(results):
         for cell, result in results:
             staged.add(cell, result)
             if progress:
                 progress(len(staged.members), total)
     budget = _join(order, partition, staged, workers, interruption) if order.options.budgeted else None
-    family = _family(order, partition, [staged.members[cell] for cell in range(total)], stage)
-    for path, file in family_files(family).items():
+    members = [staged.members[cell] for cell in range(total)]
+    family = _family(order, partition, members, stage)
+    for path, file in plan_files(family, list(dict.fromkeys(members))).items():
         stage.add(path, file)
     counts = tuple(staged.counts[cell] for cell in range(total))
-    stage.add(SEARCH_FILE, canonical_json({"format": SEARCH_FORMAT, "cells": [asdict(count) for count in counts]}))
+    stage.add(SEARCH_FILE, canonical_rows("cells", map(asdict, counts), {"format": SEARCH_FORMAT}))
     stage.add(CHECKER.name, CHECKER.read_bytes())
     truncated = not in_time or any(count.truncated for count in counts)
     layout = budget.chosen.layout if budget else order.options.layouts[0]
@@ -184,7 +187,7 @@ def _join(order: Order, partition: Partition, staged: _Cells, workers: Workers, 
 def _family(order: Order, partition: Partition, members: list[str], stage: Staging) -> Family:
     """The plan, from the members' digests: distinct members in the order of their first cell."""
     place = {name: index for index, name in enumerate(dict.fromkeys(members))}
-    network = order.network
+    network, shared = order.network, SharedLayers()
     return Family(
         mode=order.options.mode,
         decision=order.options.decides,
@@ -193,7 +196,7 @@ def _family(order: Order, partition: Partition, members: list[str], stage: Stagi
         upper=order.domain.upper,
         tree=routing_tree(partition),
         members=tuple(
-            read_member(stage.read(member_file(name)), network.layers, network.digest, member_file(name))
+            read_member(stage.read(member_file(name)), network.layers, network.digest, member_file(name), shared)
             for name in place
         ),
         cells=tuple(place[name] for name in members),

@@ -22,6 +22,7 @@ from dispatcher.errors import UnusableInput
 from dispatcher.manifest import MANIFEST_FILE, FileEntry, Manifest, manifest_bytes
 
 FLUSHES = 16  # files flushed at a time: the file system makes one commit of them
+QUEUED = 16 * FLUSHES
 
 
 class Staging:
@@ -100,8 +101,11 @@ def tool_versions() -> dict[str, str]:
 def _sync(directory: Path) -> None:
     """Flush the directory's files before the rename, so that a crash cannot leave a bundle with empty files."""
     with ThreadPoolExecutor(FLUSHES) as threads:
-        for _ in threads.map(_sync_file, sorted(directory.rglob("*"))):
-            pass
+        for folder, _, names in os.walk(directory):
+            for start in range(0, len(names), QUEUED):  # a queue of all files would need more memory than the manifest
+                for _ in threads.map(_sync_file, [Path(folder, name) for name in names[start : start + QUEUED]]):
+                    pass
+            _sync_file(Path(folder))
 
 
 def _sync_file(path: Path) -> None:

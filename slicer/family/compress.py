@@ -40,6 +40,7 @@ def compress(
     options: Options | None = None,
     progress: Progress | None = None,
     *,
+    cutting: Progress | None = None,
     resume: bool = False,
 ) -> Bundle:
     """Compress a model over a domain into a bundle directory.
@@ -56,7 +57,9 @@ def compress(
     out:
         The bundle's directory; it must not exist.
     progress:
-        Called with (cells done, cells in all) after each cell.
+        Called with (cells done, cells in all) at the start, when nothing is done, and after each cell.
+    cutting:
+        Called with (cells there are, cells in all) before that, while adaptive cuts are chosen.
     resume:
         Whether to use the cells that an earlier run left in ``OUT.partial/``: those with the same model, domain, cells,
         cuts, samples, effort and seed, and the same versions; the budget may be another one. The bundle is the one that
@@ -82,7 +85,7 @@ def compress(
         ExitStack() as last,
         working_folder(out, resume=resume) as folder,
     ):
-        partition, in_time = _partition(order, end, interruption)
+        partition, in_time = _partition(order, end, cutting, interruption)
         store = CellStore(folder, order.network.digest, options.search())
         results = run_cells(
             order.network.content,
@@ -153,7 +156,9 @@ def _workers(options: Options) -> AbstractContextManager[Workers]:
     return dask_workers(options.address) if options.backend == "dask" else ray_workers(options.address, options.jobs)
 
 
-def _partition(order: Order, end: float | None, interruption: Interruption) -> tuple[Partition, bool]:
+def _partition(
+    order: Order, end: float | None, cutting: Progress | None, interruption: Interruption
+) -> tuple[Partition, bool]:
     """The cells, and whether there was time enough to choose them."""
     options = order.options
     if options.cuts == "uniform":
@@ -176,6 +181,7 @@ def _partition(order: Order, end: float | None, interruption: Interruption) -> t
         decision=options.decides,
         samples=order.samples,
         workers=workers,
+        progress=cutting,
         stopped=stopped,
         interruption=interruption,
     )

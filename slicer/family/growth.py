@@ -36,10 +36,11 @@ def grow(
     decision: Decision | None = None,
     samples: Samples | None,
     workers: Workers,
+    progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
     interruption: Interruption | None = None,
 ) -> Partition:
-    """Cut the domain into exactly ``cells`` cells where it pays.
+    """Cut the domain into exactly ``cells`` cells where it pays; ``progress`` is told (cells, cells in all).
 
     Cells whose cuts promise nothing are halved, the largest first, once no cut promises anything; likewise all that are
     left once ``stopped`` says so.
@@ -55,6 +56,8 @@ def grow(
     while tree.cells < cells:
         tree.offer(new, look([tree.cell(number) for number in new]))
         new = tree.cut(min(max(1, tree.cells // ROUND), cells - tree.cells))
+        if progress:
+            progress(tree.cells, cells)
     return tree.growth.partition()
 
 

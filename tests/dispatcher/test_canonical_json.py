@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.encode import MAX_DEPTH, canonical_json, digest, read_json
+from dispatcher.encode import MAX_DEPTH, canonical_json, canonical_rows, digest, read_json
 from dispatcher.errors import UnusableBundle
 
 json_values = st.recursive(
@@ -22,6 +22,13 @@ json_values = st.recursive(
 @given(st.dictionaries(st.text(), json_values, max_size=5))
 def test_what_is_written_is_read(record):
     assert read_json(canonical_json({"value": record}), "x").mapping("value") == record
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.text(), json_values, max_size=5), st.text(), st.lists(json_values, max_size=3))
+def test_rows_are_written_like_a_list(record, key, rows):
+    record.pop(key, None)
+    assert canonical_rows(key, iter(rows), record) == canonical_json(record | {key: rows})
 
 
 def test_the_canonical_form():

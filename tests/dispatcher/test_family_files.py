@@ -16,6 +16,7 @@ from dispatcher.files import (
     FAMILY_FILE,
     MAX_WIDTH,
     PARENT_FILE,
+    SharedLayers,
     family_files,
     member_bytes,
     member_file,
@@ -70,6 +71,21 @@ def test_families_round_trip(seed, cells):
     assert (read.tree, read.cells, read.members) == (family.tree, family.cells, family.members)
     assert np.array_equal(read.lower, family.lower)
     assert read_family(files.__getitem__).cells == family.cells
+
+
+def test_members_hold_equal_lists_of_units_once():
+    parent = (Input(2), dense(0, np.ones((3, 2))), Relu(1, 3), dense(2, np.ones((2, 3))))
+    whole = whole_member(parent)
+    constants = [Constant(0, np.float32(zero)) for zero in (0.0, -0.0)]  # equal numbers with other bits
+    layers = [MemberLayer((0, 1, 2), constants=(constant,)) for constant in constants]
+    members = [whole, *(Member((whole.layers[0], layer, *whole.layers[2:])) for layer in layers)]
+    contents = [member_bytes(member, "p") for member in members]
+    shared: SharedLayers = {}
+    read = [read_member(content, parent, "p", "m", shared) for content in contents]
+    assert read == members
+    assert [member_bytes(member, "p") for member in read] == contents
+    assert len({id(entry.units) for member in read for entry in member.layers}) == 2  # (0, 1) and (0, 1, 2)
+    assert len({id(member.layers[2]) for member in read}) == 1
 
 
 def test_the_bytes_of_a_small_family():

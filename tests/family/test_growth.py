@@ -139,6 +139,16 @@ def test_the_same_cells_for_every_worker_and_in_every_order():
     assert not _same(here, leaves(halve(domain, 40)))
 
 
+def test_progress_is_told_after_every_round():
+    network = chain(np.random.default_rng(3), [2, 10, 2])
+    told = []
+    _grown(network, UNIT, 40, progress=lambda *counts: told.append(counts))
+    rounds = [*range(2, 33), 34, 36, 38, 40]  # one cell in 16 is cut per round
+    assert told == [(cells, 40) for cells in rounds]
+    _grown(network, UNIT, 1, progress=lambda *counts: told.append(counts))
+    assert len(told) == len(rounds)
+
+
 @pytest.mark.parametrize("lost", [True, False])
 def test_what_nobody_can_look_at_is_halved(lost, monkeypatch):
     if lost:
