@@ -89,7 +89,7 @@ def emit_c99(
         If the prefix is no C identifier, the layout is none, or ``out`` exists and is anything but an empty directory;
         if the board's tools are missing, or it has too little memory for the tables.
     """
-    provenance = Provenance(bundle_digest, _digest_of(family.parent), attested)
+    provenance = Provenance(bundle_digest, _digest_of(family.parent), attested, family.decision)
     return _emit(family, provenance, out, prefix, layout, with_parent=with_parent, board=board)
 
 

@@ -12,6 +12,7 @@ from dispatcher.emit_c99.tables import Tables
 from dispatcher.emit_c99.templates import rename, template
 from dispatcher.emit_c99.vectors import package_vectors
 from dispatcher.plan import Family
+from dispatcher.promise import same
 
 _PROJECT = (
     "CMakeLists.txt",
@@ -39,6 +40,7 @@ def companion_files(
     for name in _PROJECT:
         above = "../" * name.count("/")
         content = template(f"project/{name}").replace("@ORIGIN@", f"From {source}.")
+        content = content.replace("@SAME@", same(provenance.decision))
         files[name] = content.replace("@SOURCES@", "\n".join(f"    {above}{path}" for path in compiled))
     report = package_report(family, tables, vectors, provenance, measured)
     return {rename(name, prefix): rename(content, prefix) for name, content in files.items()} | {"report.json": report}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from dispatcher.interpret import eval32
 from dispatcher.layers import Concat, Input, Layers, Relu, dense
-from dispatcher.plan import Family, Member, member_layers
+from dispatcher.plan import Constant, Family, Member, member_layers
 from dispatcher.route import Router
 from dispatcher.vectors import border_points, corner_points, random_points
 from tests.dispatcher.bundle_samples import make_family
@@ -39,6 +41,20 @@ def wide_family(seed: int, cells: int = 12) -> Family:
     rng = np.random.default_rng(seed)
     parent = chain([4, 40, int(rng.integers(12, 40)), 50, 20, 3], seed)
     return make_family(parent, cells, lambda _: random_member(parent, rng, (0.0, 0.1, 0.5, 0.8, 0.95, 1.0)))
+
+
+def decision_family() -> Family:
+    """A family of mode ``decision``: members keep all outputs, two of them, or none (output 1 always wins)."""
+    parent, largest = chain([4, 20, 20, 4], 2), np.finfo(np.float32).max
+    whole = make_family(parent, 6, lambda cell: member_of(parent, {(2, cell), (4, 2 * cell)}))
+    inputs, *inner, outputs = whole.members[0].layers
+    nothing = [replace(layer, units=(), prefixes=(), constants=()) for layer in inner]
+    alone = tuple(Constant(unit, np.float32(0) if unit == 1 else largest) for unit in outputs.units)
+    members = list(whole.members)
+    members[0] = Member((inputs, *nothing, replace(outputs, constants=alone)))
+    *before, last = members[3].layers
+    members[3] = Member((*before, replace(last, prefixes=(), constants=(alone[0], alone[2]))))
+    return replace(whole, mode="decision", decision="argmin", members=tuple(members))
 
 
 def mixed_family(seed: int, cells: int = 6) -> Family:

@@ -20,6 +20,7 @@ from tests.dispatcher.network_samples import chain
 from tests.emit_c99.families import (
     DIGEST,
     chain_with_prefixes,
+    decision_family,
     expected,
     family_with_prefixes,
     hard_points,
@@ -36,6 +37,7 @@ FAMILIES = {
     **{f"mixed {seed}": mixed_family(seed) for seed in range(3)},
     "prefixes": family_with_prefixes(),
     "chain with prefixes": chain_with_prefixes(),
+    "decision": decision_family(),
 }
 
 

@@ -22,6 +22,7 @@ from tests.dispatcher.network_samples import chain
 from tests.emit_c99.families import (
     DIGEST,
     chain_with_prefixes,
+    decision_family,
     expected,
     family_with_prefixes,
     hard_points,
@@ -46,6 +47,7 @@ FAMILIES = {
     "mixed": mixed_family(0),
     "prefixes": family_with_prefixes(),
     "chain with prefixes": chain_with_prefixes(),
+    "decision": decision_family(),
     "constants": constant_outputs(),
     "one cell": make_family(chain([2, 3, 1])),
     "identity": make_family((Input(3),), 4),

@@ -23,6 +23,7 @@ from tests.dispatcher.network_samples import chain
 from tests.emit_c99.families import (
     DIGEST,
     chain_with_prefixes,
+    decision_family,
     expected,
     family_with_prefixes,
     hard_points,
@@ -38,6 +39,7 @@ FAMILIES = {
     "mixed": mixed_family(0),
     "prefixes": family_with_prefixes(),
     "chain with prefixes": chain_with_prefixes(),
+    "decision": decision_family(),
     "identity": make_family((Input(3),), 4),
     "one cell": make_family(chain([2, 3, 1])),
 }
