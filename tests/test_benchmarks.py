@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dispatcher.host import host_compiler
-from tests.benchmarks import acasxu, baselines, family, halfspaces, ideas, prover
+from tests.benchmarks import acasxu, baselines, beyond, family, halfspaces, ideas, prover
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
 
@@ -46,6 +46,17 @@ def test_the_whole_way_benchmark(tmp_path, capsys):
     page = (tmp_path / "tiny.md").read_text()
     assert "outputs that differ; calls that failed | 0; 0 | 0; 0 |" in page
     assert str(tmp_path) not in page
+
+
+def test_the_beyond_benchmark(tmp_path):
+    model = write_onnx(tmp_path / "tiny.onnx", chain(np.random.default_rng(5), [2, 10, 10, 4]))
+    arguments = ["--domain=-1:1", "--decision", "argmin", "--cells", "8", "--effort", "50", "--jobs", "1"]
+    assert beyond.main([str(model), *arguments, "--name", "tiny", "--out", str(tmp_path)]) == 0
+    (run,) = json.loads((tmp_path / "tiny.json").read_text())["runs"]
+    assert run["different"] == 0
+    assert 0 < run["decided"] < 1
+    assert run["mac_mean"] < run["bitwise_mac"] < run["parent_mac"]
+    assert "| tiny | argmin | 8 | 50 |" in (tmp_path / "tiny.md").read_text()
 
 
 def test_a_halfspace_leaf_bounds_every_input_with_its_signs():

@@ -1,0 +1,169 @@
+"""What is left to compute where only the decision counts, beside families that keep every bit.
+
+    python -m tests.benchmarks.beyond MODEL… --domain DOMAIN --decision argmin --cells 256 1024 --effort 200
+
+writes ``beyond.json`` and ``beyond.md`` (or ``--name``) to ``artifacts/benchmarks`` after every run; with ``--add`` to what
+an earlier command left there. Families that keep every bit are taken from ``family.json`` where they were measured with the
+same cells and effort, else compressed here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import slicer
+from dispatcher.cost import cost
+from dispatcher.emit_c99 import masked_macs, parent_family, table_sizes
+from dispatcher.interpret import eval32
+from dispatcher.load import load
+from dispatcher.plan import member_layers
+from dispatcher.vectors import border_points, random_points
+from slicer.summary import summarize
+from tests.benchmarks.record import machine, write_record
+
+POINTS = 200_000  # random ones, at which decisions are compared; and 16 beside every border
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark."""
+    options = _options(argv)
+    record = {"commands": [], "machine": machine(), "runs": []}
+    if options.add:
+        record = json.loads((options.out / f"{options.name}.json").read_text())
+    record["commands"].append(_command(options))
+    for cells in options.cells:
+        for model in options.model:
+            record["runs"].append(_run(model, cells, options))
+            write_record(options.out, options.name, record, page(record))
+            print(_row(record["runs"][-1]), file=sys.stderr, flush=True)
+    return 0 if all(run["accepted"] and not run["different"] for run in record["runs"]) else 1
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, nargs="+")
+    parser.add_argument("--domain", required=True, help="of these models")
+    parser.add_argument("--decision", choices=["argmax", "argmin"], default="argmax")
+    parser.add_argument("--cells", type=int, nargs="+", default=[256])
+    parser.add_argument("--effort", type=int, default=slicer.Options().effort)
+    parser.add_argument("--jobs", type=int, default=-1)
+    parser.add_argument("--add", action="store_true", help="keep the runs of the record that is there")
+    parser.add_argument("--name", default="beyond")
+    parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
+    return parser.parse_args(argv)
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command that reproduces the runs, with file names only."""
+    words = [model.name for model in options.model] + ["--domain", Path(options.domain).name]
+    words += ["--decision", options.decision, *(["--add"] if options.add else [])]
+    words += ["--cells", *map(str, options.cells), "--effort", str(options.effort)]
+    return f"python -m tests.benchmarks.beyond {' '.join(words)}"
+
+
+def _run(model: Path, cells: int, options: argparse.Namespace) -> dict:
+    """One family of mode ``decision``: compressed, audited, measured, its decisions compared with the parent's."""
+    choice = slicer.Options(
+        mode="decision", decision=options.decision, cells=cells, effort=options.effort, jobs=options.jobs
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        start = time.monotonic()
+        bundle = slicer.compress(model, options.domain, Path(directory) / "bundle", choice)
+        seconds = time.monotonic() - start
+        accepted = slicer.audit(bundle.path).accepted
+        different, points = _differences(bundle)
+    family, summary = bundle.family, summarize(bundle)
+    macs = np.array([cost(member_layers(family.parent, member)).mac for member in family.members])
+    cells_of = list(family.cells)
+    parent = table_sizes(parent_family(family.parent, family.lower, family.upper)).flash
+    return {
+        "model": model.stem,
+        "decision": options.decision,
+        "cells": cells,
+        "effort": options.effort,
+        "accepted": accepted,
+        "points": points,
+        "different": different,
+        "seconds": seconds,
+        "decided": summary["decided"],
+        "decided_cells": sum(count.classes == 1 for count in bundle.counts),
+        "members": summary["members"],
+        "parent_mac": summary["parent_mac"],
+        "bitwise_mac": _bitwise_mac(model, cells, options),
+        "mac_mean": float(macs[cells_of] @ bundle.measures),
+        "mac_max": int(macs.max()),
+        "flash": table_sizes(family, "packed").flash / parent,
+        "masked_mac_mean": float(masked_macs(family)[cells_of] @ bundle.measures),
+        "masked_flash": table_sizes(family, "masked").flash / parent,
+    }
+
+
+def _bitwise_mac(model: Path, cells: int, options: argparse.Namespace) -> float:
+    """Mean multiply-accumulates of packed members that keep every bit, with the same cells and effort."""
+    measured = options.out / "family.json"
+    if measured.exists():
+        for run in json.loads(measured.read_text())["runs"]:
+            same = (run["model"], run["cells"], run["cuts"], run["effort"])
+            if same == (model.stem, cells, "adaptive", options.effort):
+                return float(run["layouts"]["packed"]["mac_mean"])
+    choice = slicer.Options(cells=cells, effort=options.effort, jobs=options.jobs)
+    with tempfile.TemporaryDirectory() as directory:
+        return float(summarize(slicer.compress(model, options.domain, Path(directory) / "bundle", choice))["mac_mean"])
+
+
+def _differences(bundle: slicer.Bundle) -> tuple[int, int]:
+    """At how many points the family decides otherwise than its parent, and how many were asked."""
+    served, rng = load(bundle.path), np.random.default_rng(5)
+    winner = np.argmax if bundle.family.decision == "argmax" else np.argmin
+    batches = [random_points(bundle.family, POINTS, rng), *border_points(bundle.family, 16, rng)]
+    points = np.concatenate(batches)
+    expected = winner(eval32(bundle.family.parent, points), axis=1)
+    return int((served.decide(points) != expected).sum()), len(points)
+
+
+def page(record: dict) -> list[str]:
+    """The record as a table."""
+    runs = sorted(record["runs"], key=lambda run: (run["model"], run["cells"], run["effort"]))
+    points = sum(run["points"] for run in runs)
+    different = sum(run["different"] for run in runs)
+    return [
+        "# Beyond the same bits",
+        "",
+        *(f"`{command}`  " for command in record["commands"]),
+        "",
+        f"{record['machine']}. MAC are multiply-accumulates per inference, mean over the domain's volume (and largest); "
+        "*bitwise* those of a packed family that keeps every bit, with as many adaptive cells and the same effort. Flash: "
+        "the tables of the emitted C, in times the parent's. "
+        + ("Every bundle was audited. " if all(run["accepted"] for run in runs) else "NOT ALL WERE ACCEPTED. ")
+        + f"At {points:,} points, random and beside borders, {different:,} decisions differ from the parent's.",
+        "",
+        "## Decisions",
+        "",
+        "*Decided*: share of the volume in cells where one output always wins, so that nothing is computed.",
+        "",
+        "| model | decision | cells | effort | decided (cells) | packed: mean (max) | x dense | x bitwise | flash | masked: mean | flash |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *(_row(run) for run in runs),
+    ]
+
+
+def _row(run: dict) -> str:
+    """One family."""
+    return (
+        f"| {run['model']} | {run['decision']} | {run['cells']:,} | {run['effort']:,} | {run['decided']:.1%} ({run['decided_cells']:,}) | "
+        f"{run['mac_mean']:,.0f} ({run['mac_max']:,}) | {run['parent_mac'] / run['mac_mean']:.2f} | "
+        f"{run['bitwise_mac'] / run['mac_mean']:.2f} | {run['flash']:.2f} | {run['masked_mac_mean']:,.0f} | {run['masked_flash']:.2f} |"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
