@@ -87,6 +87,7 @@ NAME, CHANGED = "[A-Za-z0-9_-][A-Za-z0-9_.-]*", "expected sha256 and size as in 
 MAX_JSON, MAX_FILE, MAX_NESTING = 2**26, 2**34, 32  # bytes of a file that is read, that is only hashed; levels
 LARGEST = (2 - 2.0**-23) * 2.0**127  # float32 number
 MAX_UNITS = 2**20  # of the network; §4 asks for less than 2^20 sources of a dense unit
+MAX_OUTPUTS = 64  # of a network that decides: its margins are as many as pairs of outputs
 MAX_SLOT = 4096  # bits; S is about 110 for ordinary networks
 MAX_WAITING = 2**24  # numbers in the boxes and facts of the open splits of a proof tree
 BITS = (44, 512)  # F of the first and of the second attempt
@@ -373,8 +374,8 @@ def margins(layers: Sequence[Layer], decision: str) -> list[Layer]:
     """The two layers by which it is proved that outputs do not win (§5)."""
     last, first = layers[-1], 1 + max(chain.from_iterable(layer.units for layer in layers))
     n, sign = last.width, 1.0 if decision == "argmax" else -1.0
-    good = last.op == "dense" and n > 1 and 2 * n * n + first < MAX_UNITS
-    require(good, PARENT, "expected a last layer that is dense, with at least two outputs, to decide")
+    good = last.op == "dense" and 2 <= n <= MAX_OUTPUTS
+    require(good, PARENT, f"expected a last layer that is dense, with 2 to {MAX_OUTPUTS} outputs, to decide")
     rows = [[sign * ((j == k) - (j == i)) for j in range(n)] for k in range(n) for i in range(n)]
     units = range(first, first + n * n)
     relu = range(units.stop, units.stop + n * n)

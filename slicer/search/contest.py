@@ -16,7 +16,7 @@ from dispatcher.plan import Decision
 from slicer.network import Network
 
 Mask = NDArray[np.bool_]
-MOST_OUTPUTS = 256  # margins are as many as pairs of outputs
+MOST_OUTPUTS = 64  # margins are as many as pairs of outputs
 
 
 def check_contest(network: Network) -> None:

@@ -127,7 +127,7 @@ def test_options_that_do_not_fit_are_refused(changes, message):
 
 def test_one_output_decides_nothing(tmp_path):
     model = write_onnx(tmp_path / "model.onnx", network(outputs=1))
-    with pytest.raises(UnusableInput, match="--mode decision: expected 2 to 256 outputs to decide between, got 1"):
+    with pytest.raises(UnusableInput, match="--mode decision: expected 2 to 64 outputs to decide between, got 1"):
         slicer.compress(model, "-1:1", tmp_path / "bundle", Options(mode="decision"))
 
 

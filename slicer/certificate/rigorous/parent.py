@@ -18,6 +18,7 @@ from slicer.certificate.rigorous.form import Array, Indices, Refusal, expect
 FILE = "family/parent.json"
 U, T = 2.0**-24, 2.0**-126
 MAX_UNITS = (1 << 20) - 1  # of the whole network, so that a small file cannot ask for much memory
+MAX_OUTPUTS = 64  # of a network that decides: its margins are as many as pairs of outputs
 _KEYS = {
     "input": ("width",),
     "dense": ("source", "weight", "bias"),
@@ -145,9 +146,8 @@ class Parent:
     def _append_margins(self, sign: float) -> None:
         """The two layers of margins: ``sign`` times output k less output i for every pair, and their relu."""
         n = self.outputs
-        dense = self.layers[-1].kind == "dense"
-        expect(dense and n > 1, FILE, "expected a last layer that is dense, with two outputs, to decide")
-        expect(self.size + 2 * n * n <= MAX_UNITS, FILE, f"expected at most {MAX_UNITS} units, margins included")
+        good = self.layers[-1].kind == "dense" and 2 <= n <= MAX_OUTPUTS
+        expect(good, FILE, f"expected a last layer that is dense, with 2 to {MAX_OUTPUTS} outputs, to decide")
         own, margins = self.spans[-1], np.eye(n)[:, None] - np.eye(n)
         rows, rounding = sign * margins.reshape(n * n, n), (n + 1) * U / (1 - (n + 1) * U)
         given = np.arange(own.start, own.stop)
