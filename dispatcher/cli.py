@@ -111,7 +111,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command = _add_command(
         commands,
         "run",
-        "Evaluate the family on a table of inputs.",
+        "Evaluate the family on a table of inputs; of a bundle of mode decision write which output wins.",
         "dispatcher run bundle inputs.csv --output outputs.csv --out-of-domain clamp",
     )
     command.add_argument(
@@ -243,10 +243,12 @@ def _run(arguments: argparse.Namespace) -> None:
     dispatcher = Dispatcher(bundle.family)
     inputs = read_table(arguments.input)
     try:
-        outputs = dispatcher.predict(inputs, out_of_domain=arguments.out_of_domain)
+        if bundle.family.decision is None:
+            content = table_bytes(dispatcher.predict(inputs, out_of_domain=arguments.out_of_domain), form)
+        else:
+            content = table_bytes(dispatcher.decide(inputs, out_of_domain=arguments.out_of_domain)[..., None], form)
     except UnusableInput as error:
         raise UnusableInput(error.what, where=f"{arguments.input}: {error.where}", fix=error.fix) from error
-    content = table_bytes(outputs, form)
     _write(content, arguments.output)
 
 

@@ -90,11 +90,12 @@ def _number(text: str) -> float | None:
         return None
 
 
-def table_bytes(values: NDArray[np.float32], form: str) -> bytes:
-    """A file's content, in ``".csv"`` (one line per row) or ``".npy"`` form, for float32 values ``[rows, columns]``."""
+def table_bytes(values: NDArray[np.float32] | NDArray[np.int64], form: str) -> bytes:
+    """A file's content, in ``".csv"`` (one line per row) or ``".npy"`` form, for float32 or whole ``[rows, columns]``."""
     if form == ".npy":
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)
         return buffer.getvalue()
-    lines = (",".join(short_text(value) for value in row) for row in np.atleast_2d(values))
+    text = str if values.dtype.kind == "i" else short_text
+    lines = (",".join(text(value) for value in row) for row in np.atleast_2d(values))
     return "".join(f"{line}\n" for line in lines).encode("ascii")

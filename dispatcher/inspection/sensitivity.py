@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dispatcher.interpret import evaluate_all
 from dispatcher.layers import Add, Concat, Dense, Elementwise, Gather, Layer, Layers, Relu
 
+LARGEST = np.finfo(np.float32).max  # of a class that cannot win: no place in front of it moves
 BITS = 24  # of a float32's significand
 
 Floats = NDArray[np.float64]
@@ -43,7 +44,8 @@ def _moves(layers: Layers, values: Sequence[NDArray[np.float32]]) -> list[Floats
     """How many last places every output moves when a unit moves by one: ``[n, outputs, width]`` for every layer."""
     out = values[-1]
     gradients: list[Floats] = [np.zeros((len(out), out.shape[1], layer.width)) for layer in layers]
-    last_places = np.spacing(np.abs(np.where(np.isfinite(out), out, 1)).astype(np.float32)).astype(np.float64)
+    spacing = np.spacing(np.where(np.abs(out) < LARGEST, np.abs(out), np.float32(1)))
+    last_places = spacing.astype(np.float64)
     gradients[-1][:] = np.eye(out.shape[1]) / last_places[:, :, None]
     for position in range(len(layers) - 1, 0, -1):
         _backward(layers[position], gradients[position], gradients, values)

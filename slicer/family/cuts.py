@@ -37,8 +37,8 @@ POINTS = 512
 THRESHOLDS = 8  # equal parts of a side between which thresholds may lie
 FINALISTS = 8
 MARGIN = 0.2
-# Outputs' margins lie behind all layers, so that their gap shrinks much faster than other units' when a box is split:
-# on ACAS Xu 85 of 88 cells were proved with 500 boxes where the share is 2^-13, 47 of 90 down to 2^-14, 10 of 204 below.
+# Outputs' margins lie behind all layers: their gap shrinks much faster than other units' when a box is split. On ACAS
+# Xu 85 of 88 cells were proved with 500 boxes where the share is 2^-13, 47 of 90 down to 2^-14, 10 of 204 below that.
 # Between 2^-10 and 2^-14 families of 256 cells differ little; with 2^-16 little more than half as much is decided.
 MARGIN_OF_OUTPUTS = 2.0**-12
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import dispatcher
 import slicer
+from dispatcher.cli import main as dispatcher_main
 from dispatcher.errors import UnusableInput
 from dispatcher.interpret import eval32
 from dispatcher.layers import Dense, Elementwise, freeze
@@ -103,6 +104,22 @@ def test_a_member_of_another_class_is_rejected(bundle, tmp_path):
     content = json.dumps(record, sort_keys=True, separators=(",", ":")).encode() + b"\n"
     (copy / "certificates/000000.json").write_bytes(content)
     assert not slicer.audit(copy, exact=True).accepted
+
+
+def test_the_command_line_writes_which_output_wins(bundle, tmp_path):
+    inputs, outputs = tmp_path / "inputs.csv", tmp_path / "outputs.csv"
+    np.savetxt(inputs, points(20), delimiter=",")
+    assert dispatcher_main(["run", str(bundle.path), str(inputs), "--output", str(outputs)]) == 0
+    expected = dispatcher.load(bundle.path).decide(points(20))
+    assert outputs.read_text().split() == [str(number) for number in expected]
+
+
+def test_inspection_covers_classes_that_cannot_win(bundle, tmp_path):
+    """Vectors for a deployed copy are made, and the family's own answers to them are accepted."""
+    vectors, answers = tmp_path / "vectors.npy", tmp_path / "answers.npy"
+    assert dispatcher_main(["inspect-vectors", str(bundle.path), "-n", "50", "--output", str(vectors)]) == 0
+    np.save(answers, dispatcher.load(bundle.path).predict(np.load(vectors)))
+    assert dispatcher_main(["verify-outputs", str(bundle.path), str(vectors), str(answers)]) == 0
 
 
 def test_decide_is_for_mode_decision(tmp_path):
