@@ -91,7 +91,7 @@ def _number(text: str) -> float | None:
 
 
 def table_bytes(values: NDArray[np.float32] | NDArray[np.int64], form: str) -> bytes:
-    """A file's content, in ``".csv"`` (one line per row) or ``".npy"`` form, for float32 or whole ``[rows, columns]``."""
+    """A file's content, ``".csv"`` (one line per row) or ``".npy"``, for float32 or whole ``[rows, columns]``."""
     if form == ".npy":
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)
