@@ -14,10 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatcher.errors import UnusableBundle
-from dispatcher.layers import Add, Concat, Dense, Elementwise, Gather, Input, Layer, Layers, Relu, dense, freeze
+from dispatcher.layers import (
+    Add,
+    Concat,
+    Dense,
+    Elementwise,
+    Gather,
+    Input,
+    Layer,
+    Layers,
+    Matrix,
+    Relu,
+    Vector,
+    dense,
+    freeze,
+)
 from dispatcher.tree import Leaf, Split, Tree, check_tree
 
 __all__ = [
+    "Affine",
     "Constant",
     "Decision",
     "Family",
@@ -34,7 +49,7 @@ __all__ = [
     "whole_member",
 ]
 
-Mode = Literal["bitwise", "decision"]
+Mode = Literal["bitwise", "decision", "epsilon"]
 Decision = Literal["argmax", "argmin"]  # where the largest, or the smallest, output stands; the first of equal ones
 
 
@@ -64,11 +79,23 @@ class MemberLayer:
     constants: tuple[Constant, ...] = ()
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Affine:
+    """An affine function of the input: weight ``[n_out, n_in]``, bias ``[n_out]``, read-only."""
+
+    weight: Matrix
+    bias: Vector
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of a family: an entry per parent layer. Layer 0 (the input) is always whole."""
+    """One member of a family: an entry per parent layer. Layer 0 (the input) is always whole.
+
+    In mode ``epsilon`` it may be an ``affine`` function instead, which keeps nothing but the input.
+    """
 
     layers: tuple[MemberLayer, ...]
+    affine: Affine | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +116,8 @@ class Family:
         The member's index of every cell.
     decision:
         In mode ``decision`` what members and parent have in common; else None.
+    epsilon:
+        In mode ``epsilon`` the largest difference of each output, float32 ``[n_out]``; else None.
 
     Raises
     ------
@@ -104,9 +133,16 @@ class Family:
     members: tuple[Member, ...]
     cells: tuple[int, ...]
     decision: Decision | None = None
+    epsilon: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         assert (self.mode == "decision") == (self.decision is not None)
+        assert (self.mode == "epsilon") == (self.epsilon is not None)
+        bounds = np.zeros(self.parent[-1].width) if self.epsilon is None else self.epsilon
+        if bounds.shape != (self.parent[-1].width,) or not (bounds >= 0).all():
+            raise UnusableBundle("expected a bound for each output, none of them negative", where="epsilon")
+        if self.mode != "epsilon" and any(member.affine for member in self.members):
+            raise UnusableBundle("expected no affine members, but in mode epsilon", where="members")
         width, shapes = self.parent[0].width, (self.lower.shape, self.upper.shape)
         if shapes != ((width,), (width,)):
             raise UnusableBundle(f"expected a domain of {width} inputs, got shapes {shapes}", where="domain")
@@ -128,6 +164,8 @@ def member_layers(parent: Layers, member: Member) -> Layers:
     A layer that nobody needs has width 0. Where a layer keeps fewer units than its source (which another layer reads
     too), a `Gather` is put between. The terms of a prefix are zero in the packed row, as ``start`` holds their sum.
     """
+    if member.affine is not None:
+        return parent[0], dense(0, member.affine.weight, member.affine.bias, name="affine")
     packer = _Packer(parent, member)
     for position in range(len(parent)):
         packer.append(position)

@@ -21,13 +21,19 @@ def add_compress_options(verb: argparse.ArgumentParser) -> None:
         "--mode",
         choices=MODES,
         default=MODES[0],
-        help="what members have in common with the parent: all bits (bitwise, default) or which output wins (decision)",
+        help="what members have in common with the parent: all bits (bitwise, default), which output wins (decision), "
+        "or outputs up to --epsilon (epsilon)",
     )
     verb.add_argument(
         "--decision",
         choices=DECISIONS,
         default=DECISIONS[0],
         help="in mode decision: the largest output wins (argmax, default) or the smallest",
+    )
+    verb.add_argument(
+        "--epsilon",
+        metavar="E",
+        help="in mode epsilon: by how much each output may differ, 0.01 or 0.1%% of its range over the domain",
     )
     _add_family_options(verb)
     _add_search_options(verb)
@@ -107,6 +113,7 @@ def compress_options(arguments: argparse.Namespace) -> Options:
     return Options(
         mode=arguments.mode,
         decision=arguments.decision,
+        epsilon=arguments.epsilon,
         cells=arguments.cells,
         cuts=arguments.cuts,
         members=arguments.members,

@@ -27,6 +27,8 @@ class Summary(TypedDict):
     attested: int  # removals on a solver's word, over all cells
     decision: str | None  # in mode decision: argmax or argmin
     decided: float  # in mode decision: the cells' share in which one output always wins and nothing is computed
+    epsilon: list[float] | None  # in mode epsilon: the bounds of the outputs
+    affine: float  # in mode epsilon: the cells' share that is served by affine functions
     weighted_by: str  # "volume" or "samples"
     removed_mean: float  # ReLU units removed per cell
     parent_mac: int
@@ -64,6 +66,8 @@ def summarize(bundle: Bundle) -> Summary:
         relu_units=parent.relu_units,
         attested=sum(count.attested for count in counts),
         decision=family.decision,
+        epsilon=None if family.epsilon is None else [float(bound) for bound in family.epsilon],
+        affine=float(np.array([count.affine for count in counts]) @ weights),
         decided=float(np.array([count.classes == 1 for count in counts]) @ weights),
         weighted_by=bundle.weighted_by,
         removed_mean=float(removed @ weights),
@@ -105,6 +109,9 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(
             f"decided              {100 * s['decided']:>9.1f}%   of inputs: one output always wins in the cell"
         )
+    if s["epsilon"]:
+        share = 100 * s["affine"]
+        lines.append(f"affine               {share:>9.1f}%   of inputs: an affine function serves them")
     if s["attested"]:
         lines.append(f"attested             {s['attested']:>10,}   removals on a solver's word: no audit accepts them")
     if s["truncated_cells"]:

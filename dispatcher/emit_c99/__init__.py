@@ -25,10 +25,12 @@ from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import TableSizes, table_sizes
 from dispatcher.emit_c99.tables import Layout, build_tables
 from dispatcher.encode import digest
+from dispatcher.errors import UnusableInput
 from dispatcher.files import network_bytes
 from dispatcher.layers import Layers
 from dispatcher.package import write_package
 from dispatcher.plan import Family, Leaf, whole_member
+from dispatcher.promise import returned, same
 
 __all__ = [
     "Layout",
@@ -36,6 +38,7 @@ __all__ = [
     "c_sources",
     "emit_c99",
     "emit_parent_c99",
+    "maskable",
     "masked_macs",
     "parent_family",
     "table_sizes",
@@ -89,7 +92,8 @@ def emit_c99(
         If the prefix is no C identifier, the layout is none, or ``out`` exists and is anything but an empty directory;
         if the board's tools are missing, or it has too little memory for the tables.
     """
-    provenance = Provenance(bundle_digest, _digest_of(family.parent), attested, family.decision)
+    promise = "" if family.mode == "bitwise" else same(family)
+    provenance = Provenance(bundle_digest, _digest_of(family.parent), attested, promise, returned(family))
     return _emit(family, provenance, out, prefix, layout, with_parent=with_parent, board=board)
 
 
@@ -109,6 +113,11 @@ def parent_family(parent: Layers, lower: NDArray[np.float32], upper: NDArray[np.
 def c_sources(paths: Iterable[Path]) -> list[Path]:
     """Those of a package's files that a firmware compiles: its C files without the test program."""
     return [path for path in paths if path.suffix == ".c" and path.parent.name != "test"]
+
+
+def maskable(family: Family) -> bool:
+    """Whether layout ``masked`` can hold the family: affine members have numbers of their own."""
+    return not any(member.affine for member in family.members)
 
 
 def masked_macs(family: Family) -> NDArray[np.int64]:
@@ -132,6 +141,8 @@ def _emit(
 ) -> list[Path]:
     """Tables, text, files."""
     check_prefix(prefix)
+    if layout == "masked" and not maskable(family):
+        raise UnusableInput("expected packed: affine members have numbers of their own", where="--layout")
     tables = build_tables(family, layout, with_parent=with_parent)
     files = package_files(tables, prefix, provenance)
     measured = None if board is None else measure(family, files, prefix, board)

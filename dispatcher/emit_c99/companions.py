@@ -40,7 +40,7 @@ def companion_files(
     for name in _PROJECT:
         above = "../" * name.count("/")
         content = template(f"project/{name}").replace("@ORIGIN@", f"From {source}.")
-        content = content.replace("@SAME@", same(provenance.decision))
+        content = content.replace("@SAME@", same(family))
         files[name] = content.replace("@SOURCES@", "\n".join(f"    {above}{path}" for path in compiled))
     report = package_report(family, tables, vectors, provenance, measured)
     return {rename(name, prefix): rename(content, prefix) for name, content in files.items()} | {"report.json": report}

@@ -8,7 +8,6 @@ from dispatcher.emit_c99.costs import StackBytes
 from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import Tables
-from dispatcher.promise import returned
 
 _TEXT = """\
 # {prefix}
@@ -72,7 +71,7 @@ def readme(tables: Tables, prefix: str, provenance: Provenance, files: Sequence[
     bundle = f"Bundle sha256 `{provenance.bundle}`, parent" if provenance.bundle else "The parent alone,"
     attested = provenance.attested
     return _TEXT.format(
-        returned=returned(provenance.decision),
+        returned=provenance.returned,
         prefix=prefix,
         PREFIX=prefix.upper(),
         cells=len(tables.cells),

@@ -18,6 +18,7 @@ from dispatcher.errors import UnusableInput
 from dispatcher.layers import Layers
 from dispatcher.package import write_package
 from dispatcher.plan import Family, member_layers
+from dispatcher.promise import same
 
 __all__ = ["OPSETS", "emit_onnx"]
 
@@ -70,7 +71,7 @@ def emit_onnx(
     add_dispatcher(builder, family)
     graph = builder.graph(name, family.parent[0].width, family.parent[-1].width, cells=True)
     metadata = {"bundle": bundle_digest} | ({"attested": str(attested)} if attested.cells else {})
-    metadata |= {"decision": family.decision} if family.decision else {}
+    metadata |= {} if family.mode == "bitwise" else {"promise": same(family)}
     files: dict[str, str | bytes] = {f"{name}.onnx": proto.model(graph, opset, metadata)}
     for index, member in enumerate(family.members):
         graph = _network_graph(member_layers(family.parent, member), f"{name}_{index:06d}")

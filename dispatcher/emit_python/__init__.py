@@ -55,5 +55,5 @@ def emit_python(
         )
     text = (resources.files("dispatcher.emit_python") / "module.py").read_text(encoding="utf-8")
     origin = f"Bundle sha256 {bundle_digest}." + (f"\nATTESTED: {attested}." if attested.cells else "")
-    text = text.replace("@NAME@", name).replace("@ORIGIN@", origin).replace("@SAME@", same(family.decision))
+    text = text.replace("@NAME@", name).replace("@ORIGIN@", origin).replace("@SAME@", same(family))
     return write_package({f"{name}.py": text.replace("@DATA@", family_text(family, bundle_digest))}, out)

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from dispatcher.files.member import affine_record
 from dispatcher.layers import Add, Concat, Dense, Elementwise, Gather, Input, Layer, Relu
 from dispatcher.literal import bits_text
-from dispatcher.plan import Family, MemberLayer
+from dispatcher.plan import Family, Member, MemberLayer
 from dispatcher.tree import Leaf, Split
 
 
@@ -30,12 +31,16 @@ def family_text(family: Family, bundle_digest: str | None) -> str:
         "tree": [_node(node) for node in family.tree],
         "cells": list(family.cells),
         "layers": [_layer(layer, family) for layer in family.parent],
-        "members": [
-            [_entry(entry, layer.width) for entry, layer in zip(member.layers, family.parent, strict=True)]
-            for member in family.members
-        ],
+        "members": [_member(member, family) for member in family.members],
     }
     return "{" + ",\n".join(f'"{key}": {_lines(key, value)}' for key, value in parts.items()) + "}"
+
+
+def _member(member: Member, family: Family) -> list[dict[str, Any]] | dict[str, Any]:
+    """A member: its layers' entries, or the numbers of an affine function."""
+    if member.affine is not None:
+        return affine_record(member.affine)
+    return [_entry(entry, layer.width) for entry, layer in zip(member.layers, family.parent, strict=True)]
 
 
 def _lines(key: str, value: Sequence[object] | str | None) -> str:

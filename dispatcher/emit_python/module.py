@@ -126,12 +126,30 @@ _OPERATIONS = {"add": lambda a, b: a + b, "mul": lambda a, b: a * b, "div": _div
 
 
 def _evaluate_row(point: Row, member: int) -> Row:
-    """Outputs of one input: every layer's live units, the others zero."""
+    """Outputs of one input: every layer's live units, the others zero; or an affine function."""
+    if member >= 0 and isinstance(_DATA["members"][member], dict):
+        weight, bias = _affine(member)
+        return [_affine_row(point, row, b) for row, b in zip(weight, bias, strict=True)]
     values: list[Row] = []
     for layer, live in zip(_LAYERS, _live(member), strict=True):
         sources = [values[source] for source in layer["sources"]]
         values.append(_layer_row(layer, live, sources) if sources else point)
     return values[-1]
+
+
+@cache
+def _affine(member: int) -> tuple[list[Row], Row]:
+    """Weight, by rows, and bias of an affine member."""
+    record = _DATA["members"][member]
+    return [_floats(row) for row in record["weight"]], _floats(record["bias"])
+
+
+def _affine_row(point: Row, weight: Row, bias: float) -> float:
+    """One output of an affine member, term by term."""
+    total = 0.0
+    for w, x in zip(weight, point, strict=True):
+        total = _float32(total + _float32(w * x))
+    return _float32(total + bias)
 
 
 def _layer_row(layer: Record, live: Record, sources: list[Row]) -> Row:
@@ -169,6 +187,8 @@ def _unit(layer: Record, live: Record, unit: int, active: list[tuple[int, float]
 
 def _evaluate_batch(batch: Any, member: int) -> Any:
     """Outputs ``[batch, OUTPUTS]`` of float32 inputs ``[batch, INPUTS]`` by numpy, unit by unit and term by term."""
+    if member >= 0 and isinstance(_DATA["members"][member], dict):
+        return np.array([_evaluate_row(point, member) for point in batch.tolist()], np.float32)
     values: list[Any] = []
     with np.errstate(all="ignore"):
         for layer, live in zip(_LAYERS, _live(member), strict=True):

@@ -47,6 +47,8 @@ def plan_files(family: Family, members: list[str]) -> dict[str, bytes]:
     }
     if family.decision is not None:
         record["decision"] = family.decision
+    if family.epsilon is not None:
+        record["epsilon"] = [hex_text(bound) for bound in family.epsilon]
     return {PARENT_FILE: parent, FAMILY_FILE: canonical_rows("tree", map(_node_record, family.tree), record)}
 
 
@@ -72,15 +74,16 @@ def read_family(read: Callable[[str], bytes] | Mapping[str, bytes]) -> Family:
     expect_format(fields, FAMILY_FORMAT)
     if fields.text("parent") != parent_digest:
         raise UnusableBundle("expected the bundle's parent, got another digest", where=f"{FAMILY_FILE}: parent")
-    mode = fields.parsed("mode", _one_of("bitwise", "decision"))
+    mode = fields.parsed("mode", _one_of("bitwise", "decision", "epsilon"))
     decision = fields.parsed("decision", _one_of("argmax", "argmin")) if mode == "decision" else None
+    epsilon = _numbers(fields, "epsilon") if mode == "epsilon" else None
     lower, upper = _read_domain(fields.record("domain"))
     nodes = list(fields.records("tree"))
     tree = tuple(_read_node(node, len(nodes), len(lower)) for node in nodes)
     members = _read_members(fields, get, parent, parent_digest)
     cells = fields.integers("cells", max(1, len(members)))
     fields.done()
-    return Family(mode, parent, lower, upper, tree, members, tuple(cells), decision)
+    return Family(mode, parent, lower, upper, tree, members, tuple(cells), decision, epsilon)
 
 
 def _getter(read: Callable[[str], bytes] | Mapping[str, bytes]) -> Callable[[str], bytes]:
@@ -128,15 +131,18 @@ def _one_of(*known: T) -> Callable[[str], T]:
 
 def _read_domain(fields: Fields) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The domain's corners as float32 vectors."""
-    corners = []
-    for key in ("lower", "upper"):
-        try:
-            values = [hex_value(text) for text in fields.texts(key)]
-        except ValueError as error:
-            raise UnusableBundle(str(error), where=f"{fields.where}: {key}") from error
-        corners.append(freeze(np.array(values, np.float32), np.float32))
+    lower, upper = _numbers(fields, "lower"), _numbers(fields, "upper")
     fields.done()
-    return corners[0], corners[1]
+    return lower, upper
+
+
+def _numbers(fields: Fields, key: str) -> NDArray[np.float32]:
+    """A list of float32 numbers."""
+    try:
+        values = [hex_value(text) for text in fields.texts(key)]
+    except ValueError as error:
+        raise UnusableBundle(str(error), where=f"{fields.where}: {key}") from error
+    return freeze(np.array(values, np.float32), np.float32)
 
 
 def _read_node(record: Fields, nodes: int, inputs: int) -> Split | Leaf:

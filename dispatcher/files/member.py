@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from dispatcher.encode import Fields, canonical_json, read_json
 from dispatcher.errors import UnusableBundle
 from dispatcher.files.network import MAX_WIDTH, expect_format
-from dispatcher.layers import Concat, Dense, Gather, Input, Layer, Layers
+from dispatcher.layers import Concat, Dense, Gather, Input, Layer, Layers, freeze
 from dispatcher.literal import bits_text, bits_value
-from dispatcher.plan import Constant, Member, MemberLayer, Prefix, concat_slices
+from dispatcher.plan import Affine, Constant, Member, MemberLayer, Prefix, concat_slices
 
 MEMBER_FORMAT = "netslicer-member/1"
 
@@ -35,7 +35,15 @@ def member_bytes(member: Member, parent_digest: str) -> bytes:
         }
         for layer in member.layers
     ]
-    return canonical_json({"format": MEMBER_FORMAT, "parent": parent_digest, "layers": layers})
+    record: dict[str, object] = {"format": MEMBER_FORMAT, "parent": parent_digest, "layers": layers}
+    if member.affine is not None:
+        record["affine"] = affine_record(member.affine)
+    return canonical_json(record)
+
+
+def affine_record(affine: Affine) -> dict[str, object]:
+    """An affine member's numbers as members and certificates write them."""
+    return {"weight": [bits_text(row) for row in affine.weight], "bias": bits_text(affine.bias)}
 
 
 def read_member(
@@ -55,13 +63,34 @@ def read_member(
     if fields.text("parent") != parent_digest:
         raise UnusableBundle("expected the bundle's parent, got another digest", where=f"{where}: parent")
     records = list(fields.records("layers"))
+    affine = _read_affine(fields.record("affine"), parent) if "affine" in fields else None
     fields.done()
     if len(records) != len(parent):
         raise UnusableBundle(f"expected {len(parent)} layers, got {len(records)}", where=where)
     shared = {} if shared is None else shared
     layers = tuple(_read_member_layer(record, layer, shared) for record, layer in zip(records, parent, strict=True))
-    _check_member(parent, layers, where)
-    return Member(layers)
+    if affine is None:
+        _check_member(parent, layers, where)
+    elif [entry.units for entry in layers] != [tuple(range(parent[0].width)), *[()] * (len(parent) - 1)]:
+        raise UnusableBundle("expected an affine member with all inputs and no other unit", where=where)
+    return Member(layers, affine)
+
+
+def _read_affine(record: Fields, parent: Layers) -> Affine:
+    """Weight and bias of an affine member."""
+    rows = record.texts("weight")
+    try:
+        weight = [bits_value(row) for row in rows]
+        bias = bits_value(record.text("bias"))
+    except ValueError as error:
+        raise UnusableBundle(str(error), where=record.where) from error
+    record.done()
+    n_in, n_out = parent[0].width, parent[-1].width
+    if [len(row) for row in weight] != [n_in] * n_out or len(bias) != n_out:
+        raise UnusableBundle(f"expected {n_out} rows of {n_in} numbers, and {n_out} biases", where=record.where)
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise UnusableBundle("expected finite numbers", where=record.where)
+    return Affine(freeze(np.array(weight), np.float32), freeze(bias, np.float32))
 
 
 def _read_member_layer(record: Fields, layer: Layer, shared: SharedLayers) -> MemberLayer:

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatcher.encode import canonical_json
+from dispatcher.files.member import affine_record
 from dispatcher.literal import hex_text
+from dispatcher.plan import Affine, Mode
 from slicer.box import Box
 from slicer.search.tree import ProofTree, TreeNode
 
@@ -25,7 +27,9 @@ def certificate_bytes(
     offsets: dict[int, int],
     *,
     attested: NDArray[np.int64] = NOTHING,
+    mode: Mode = "bitwise",
     classes: Sequence[int] | None = None,
+    affine: Affine | None = None,
 ) -> bytes:
     """Canonical bytes of a certificate.
 
@@ -38,7 +42,9 @@ def certificate_bytes(
     attested:
         Those of them that rest on a solver's word.
     classes:
-        In mode ``decision`` the outputs that may win; None in mode ``bitwise``.
+        In mode ``decision`` the outputs that may win; else None.
+    affine:
+        In mode ``epsilon`` the affine member, if it is one.
     tree:
         The trimmed proof tree, in preorder.
     offsets:
@@ -46,7 +52,7 @@ def certificate_bytes(
     """
     record: dict[str, object] = {
         "format": CERTIFICATE_FORMAT,
-        "mode": "bitwise" if classes is None else "decision",
+        "mode": mode,
         "cell": cell,
         "box": {"lower": [hex_text(x) for x in box.lower], "upper": [hex_text(x) for x in box.upper]},
         "parent": digests[0],
@@ -58,6 +64,8 @@ def certificate_bytes(
         record["attested"] = unit_lists(attested, offsets)
     if classes is not None:
         record["classes"] = list(classes)
+    if affine is not None:
+        record["affine"] = affine_record(affine)
     return canonical_json(record)
 
 

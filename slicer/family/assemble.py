@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dispatcher.emit_c99 import Layout
 from dispatcher.encode import canonical_rows, digest
 from dispatcher.files import SharedLayers, member_file, plan_files, read_member
+from dispatcher.layers import freeze
 from dispatcher.load import certificate_file
 from dispatcher.plan import Family
 from slicer.bounds.linear import Prepared
@@ -25,6 +26,7 @@ from slicer.certificate.exact import CHECKER
 from slicer.family.budget import Budget, Families, choose
 from slicer.family.bundle import Staging
 from slicer.family.cell import CellCounts, CellResult
+from slicer.family.claim import Claim
 from slicer.family.interruption import Interruption
 from slicer.family.measure import Samples, cell_measures
 from slicer.family.options import Options
@@ -85,6 +87,7 @@ class Order:
     domain: Box
     samples: Samples | None
     options: Options
+    claim: Claim
     record: Mapping[str, object]
 
 
@@ -190,7 +193,8 @@ def _family(order: Order, partition: Partition, members: list[str], stage: Stagi
     network, shared = order.network, SharedLayers()
     return Family(
         mode=order.options.mode,
-        decision=order.options.decides,
+        decision=order.claim.decision,
+        epsilon=None if order.claim.epsilon is None else freeze(np.array(order.claim.epsilon), np.float32),
         parent=network.layers,
         lower=order.domain.lower,
         upper=order.domain.upper,

@@ -16,11 +16,13 @@ from slicer.certificate.verdict import Rejected
 from slicer.family.assemble import Bundle, Order, Progress, assemble
 from slicer.family.bundle import Staging
 from slicer.family.checkpoint import CellStore, finished_cells, partial_folder, working_folder
+from slicer.family.claim import Claim
 from slicer.family.growth import grow
 from slicer.family.interruption import Interrupted, Interruption, interruptible
 from slicer.family.measure import read_samples
 from slicer.family.options import Options
 from slicer.family.pipeline import run_cells
+from slicer.family.tolerance import bounds
 from slicer.family.workers import LokyWorkers, Workers
 from slicer.network import Network
 from slicer.partition import Partition, halve, leaves
@@ -93,7 +95,7 @@ def compress(
             effort=options.effort,
             seed=options.seed,
             workers=workers,
-            decision=options.decides,
+            claim=order.claim,
             advising=options.advising(),
             end=_search_end(options, end),
             store=store,
@@ -132,7 +134,8 @@ def _read(model: Path, domain: Box | str | Path, options: Options) -> Order:
     if options.samples is not None:
         samples, name = read_samples(Path(options.samples), box), digest(read_bytes(Path(options.samples)))
     record = options.record() | {"samples": name}
-    return Order(f"parent{model.suffix.lower()}", content, network, box, samples, options, record)
+    claim = Claim(options.decides, None if options.epsilon is None else bounds(options.epsilon, network, box))
+    return Order(f"parent{model.suffix.lower()}", content, network, box, samples, options, claim, record)
 
 
 def _exclude_overflow(network: Network, domain: Box) -> None:
@@ -178,7 +181,7 @@ def _partition(
         order.domain,
         options.cells,
         seed=options.seed,
-        decision=options.decides,
+        claim=order.claim,
         samples=order.samples,
         workers=workers,
         progress=cutting,

@@ -14,8 +14,8 @@ import heapq
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from dispatcher.plan import Decision
 from slicer.box import Box
+from slicer.family.claim import BITWISE, Claim
 from slicer.family.cuts import BestCuts, Cell, Cut
 from slicer.family.interruption import Interruption
 from slicer.family.measure import Part, Samples
@@ -33,7 +33,7 @@ def grow(
     cells: int,
     *,
     seed: int,
-    decision: Decision | None = None,
+    claim: Claim = BITWISE,
     samples: Samples | None,
     workers: Workers,
     progress: Callable[[int, int], None] | None = None,
@@ -51,7 +51,7 @@ def grow(
         If the domain has too few float32 numbers for so many cells.
     """
     tree = _Tree(domain, samples)
-    look = _Look(BestCuts(network.content, seed, decision), workers, stopped, interruption or Interruption())
+    look = _Look(BestCuts(network.content, seed, claim), workers, stopped, interruption or Interruption())
     new = [0]
     while tree.cells < cells:
         tree.offer(new, look([tree.cell(number) for number in new]))

@@ -9,12 +9,12 @@ import numpy as np
 
 from dispatcher.encode import digest
 from dispatcher.files import member_bytes, read_network
-from dispatcher.plan import Decision
 from slicer.box import Box
 from slicer.certificate.rigorous import Checker
 from slicer.certificate.verdict import Accepted
 from slicer.certificate.write import certificate_bytes
 from slicer.family.cell import CellCounts, CellResult
+from slicer.family.claim import BITWISE, Claim
 from slicer.network import Network
 from slicer.reduce.member import build_member
 from slicer.search.tree import ProofTree, TreeNode
@@ -25,19 +25,19 @@ GIVEN_UP = "given up: "  # how `CellCounts.gate` begins if the search of a cell 
 class Keeper:
     """Makes the results of cells that keep all units of one parent."""
 
-    def __init__(self, parent: bytes, decision: Decision | None = None) -> None:
-        self._checker = Checker(parent, decision)
+    def __init__(self, parent: bytes, claim: Claim = BITWISE) -> None:
+        self._checker, self._mode = Checker(parent, claim.decision, claim.epsilon), claim.mode
         self._parent = digest(parent)
         network = Network(read_network(parent))
         self._member = member_bytes(build_member(network, {}), self._parent)
-        self._classes = None if decision is None else range(network.n_out)
+        self._classes = None if claim.decision is None else range(network.n_out)
 
     def result(self, cell: int, box: Box, why: str = "") -> CellResult:
         """The cell's certificate, member and counts; ``why`` its search failed, nothing if it was out of time."""
         nothing = np.zeros(0, np.int64)
         tree = ProofTree([TreeNode(nothing, nothing)])
         names = self._parent, digest(self._member)
-        certificate = certificate_bytes(cell, box, names, nothing, tree, {}, classes=self._classes)
+        certificate = certificate_bytes(cell, box, names, nothing, tree, {}, mode=self._mode, classes=self._classes)
         verdict = self._checker.check_cell(cell, box.lower, box.upper, certificate, self._member)
         assert isinstance(verdict, Accepted), verdict  # a certificate without claims is always acceptable
         return CellResult(certificate, self._member, _counts(cell, why))

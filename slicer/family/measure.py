@@ -20,7 +20,8 @@ from dispatcher.points import read_table
 from dispatcher.route import Router
 from dispatcher.tree import cell_shares
 from slicer.box import Box
-from slicer.family.cuts import THRESHOLDS, thresholds
+from slicer.family.cuts import thresholds
+from slicer.family.parts import THRESHOLDS
 
 Samples = NDArray[np.float32]
 Array = NDArray[np.float64]

@@ -28,9 +28,13 @@ class Options:
     Attributes
     ----------
     mode:
-        Strength of equivalence: ``bitwise`` or ``decision``.
+        Strength of equivalence: ``bitwise``, ``decision`` or ``epsilon``.
     decision:
-        In the latter what has to stay the same, the place of the largest (``argmax``) or smallest output (``argmin``).
+        In mode ``decision`` what has to stay the same, the place of the largest (``argmax``) or smallest output
+        (``argmin``).
+    epsilon:
+        In mode ``epsilon`` by how much each output may differ: a number, or one followed by ``%`` for a share of each
+        output's range over the domain, as far as sampling sees it (`slicer.family.tolerance`).
     cells:
         Number of cells to cut the domain into.
     cuts:
@@ -67,6 +71,7 @@ class Options:
 
     mode: Mode = "bitwise"
     decision: Decision = "argmax"
+    epsilon: str | float | None = None
     cells: int = 32
     cuts: str = "adaptive"
     members: int | None = None
@@ -105,12 +110,16 @@ class Options:
         if (self.backend == "loky") != (self.address is None):
             expected = "no address" if self.backend == "loky" else "the address of a running cluster"
             raise UnusableInput(f"expected {expected} with --backend {self.backend}", where="--address")
-        if self.mode == "decision" and self.budgeted:
+        if (self.mode == "epsilon") != (self.epsilon is not None):
+            raise UnusableInput("expected it in mode epsilon, and in this mode only", where="--epsilon")
+        if self.mode != "bitwise" and self.budgeted:
             raise UnusableInput(
-                "expected no budget: members are not joined in mode decision",
+                f"expected no budget: members are not joined in mode {self.mode}",
                 where="--flash" if self.members is None else "--members",
                 fix="choose a layout by --layout",
             )
+        if self.mode == "epsilon" and self.layout == "masked":
+            raise UnusableInput("expected packed: affine members have numbers of their own", where="--layout")
         self._check_adviser()
 
     def _check_adviser(self) -> None:
@@ -131,12 +140,13 @@ class Options:
     def search(self) -> dict[str, object]:
         """Everything that a cell's result depends on, besides the cell."""
         adviser = "none" if self.adviser is None else f"{self.adviser} {self.adviser_seconds:g} s"
-        search = {"mode": self.mode, "effort": self.effort, "seed": self.seed}
-        return search | {"decision": self.decides or "none", "adviser": adviser, "trust": self.trust}
+        search: dict[str, object] = {"mode": self.mode, "effort": self.effort, "seed": self.seed}
+        search |= {"decision": self.decides or "none", "epsilon": "none" if self.epsilon is None else str(self.epsilon)}
+        return search | {"adviser": adviser, "trust": self.trust}
 
     @property
     def decides(self) -> Decision | None:
-        """The decision that has to stay the same, None in mode ``bitwise``."""
+        """The decision that has to stay the same, None in other modes."""
         return self.decision if self.mode == "decision" else None
 
     @property

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatcher.errors import UnusableInput
-from dispatcher.plan import Decision
 from slicer.box import Box
 from slicer.family.cell import CellResult, cell_worker
 from slicer.family.checkpoint import CellStore
+from slicer.family.claim import BITWISE, Claim
 from slicer.family.interruption import Interruption, interruptible
 from slicer.family.kept import Keeper
 from slicer.family.survive import Lost, survive
@@ -41,7 +41,7 @@ def run_cells(
     effort: int,
     seed: int,
     workers: Workers,
-    decision: Decision | None = None,
+    claim: Claim = BITWISE,
     advising: Advising | None = None,
     end: float | None = None,
     store: CellStore | None = None,
@@ -57,8 +57,8 @@ def run_cells(
         Work units (bounded boxes) per cell.
     workers:
         The processes that search.
-    decision:
-        What has to stay the same; None for all bits.
+    claim:
+        What has to stay the same.
     advising:
         Which solver to ask about what search leaves open; None for none.
     end:
@@ -75,9 +75,9 @@ def run_cells(
         if result:
             del left[cell]
             yield cell, result
-    keeper, cells = Keeper(parent, decision), tuple(left)
+    keeper, cells = Keeper(parent, claim), tuple(left)
     limit = _Limit(end, keeper, left, len(boxes))
-    search = _Search(parent, decision, effort, seed, advising)
+    search = _Search(parent, claim, effort, seed, advising)
     job = Job(
         search,
         lambda place: (cells[place], boxes[cells[place]], limit.search_end),
@@ -137,7 +137,7 @@ class _Search:
     """What is the same for all cells; called in worker processes."""
 
     parent: bytes
-    decision: Decision | None
+    claim: Claim
     effort: int
     seed: int
     advising: Advising | None
@@ -145,7 +145,7 @@ class _Search:
     def __call__(self, cell: int, box: Box, end: float | None) -> CellResult:
         """One cell. Half of the time left is for the search, the other half for the checker and its second thoughts."""
         half = float("inf") if end is None else (time.time() + end) / 2
-        worker = cell_worker(self.parent, self.decision)
+        worker = cell_worker(self.parent, self.claim)
         return worker.run(cell, box, self.effort, self.seed, half, self.advising)
 
 

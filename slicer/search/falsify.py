@@ -52,9 +52,14 @@ class Extremes:
         return np.where(never_active, -1, np.where(self.smallest >= 0, 1, 0)).astype(np.int8)
 
 
+def sample_points(box: Box, rng: np.random.Generator) -> Array:
+    """Uniform points and, in few dimensions, the corners of the box ``[m, n_in]``."""
+    return np.concatenate([_corners(box), box.sample(SAMPLES, rng)]).astype(np.float64)
+
+
 def sample_extremes(prepared: Prepared, box: Box, rng: np.random.Generator) -> Extremes:
     """Extremes over uniform points and, in few dimensions, the corners of the box."""
-    points = np.concatenate([_corners(box), box.sample(SAMPLES, rng)]).astype(np.float64)
+    points = sample_points(box, rng)
     values = pre_activations(prepared, evaluate(prepared, points))
     shape = (values.shape[1], box.dimension)
     infinite = np.full(values.shape[1], np.inf)

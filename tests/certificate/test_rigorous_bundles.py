@@ -209,7 +209,7 @@ def listing() -> list[dict[str, Any]]:
 
 
 MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
-    "another mode": ({"mode": "epsilon"}, "expected bitwise or decision"),
+    "another mode": ({"mode": "top-1"}, "expected one of bitwise, decision, epsilon"),
     "an unknown key": ({"comment": ""}, "expected an object with the keys"),
     "truncated as a number": ({"truncated": 0}, "expected true or false"),
     "a source elsewhere": ({"source": "../model.onnx"}, "expected one of parent.onnx"),

@@ -43,7 +43,7 @@ def test_an_honest_bundle_is_accepted(script, honest, tmp_path):
         done = run(script, honest, "--jobs", jobs, "--json", tmp_path / f"{jobs}.json")
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("outcome     accepted\n")
-        assert check.STATEMENT.format(*check.CLAIMS[""]) in done.stdout
+        assert check.STATEMENT.format(*check.CLAIMS["bitwise"]) in done.stdout
         assert all(f"not covered {text}" in done.stdout for text in check.NOT_COVERED)
     assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
     report = json.loads((tmp_path / "1.json").read_text())

@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from slicer.certificate.rigorous import form
 from slicer.certificate.rigorous.checker import Checker, certificate_path
 from slicer.certificate.rigorous.form import Refusal, expect
@@ -20,6 +22,7 @@ from slicer.certificate.verdict import Accepted, AuditResult, CellOutcome, Rejec
 
 MANIFEST, FAMILY = "manifest.json", "family/family.json"
 MODELS = ("parent.onnx", "parent.nnet")
+MODES = ("bitwise", "decision", "epsilon")
 MAX_CELLS, MAX_SIZE = 10**6, 1 << 28
 _NAME = "[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 _PATH = re.compile(f"{_NAME}(?:/{_NAME})*")
@@ -126,6 +129,21 @@ def _raise(error: OSError) -> NoReturn:
     raise error
 
 
+def _checker(parent: bytes, family: dict[str, Any]) -> Checker:
+    """The checker of what the family claims."""
+    decision, epsilon = family.get("decision"), family.get("epsilon")
+    if "decision" in family:
+        expect(decision in ("argmax", "argmin"), f"{FAMILY}: decision", "expected argmax or argmin")
+    if "epsilon" in family:
+        where = f"{FAMILY}: epsilon"
+        epsilon = np.array([form.number(item, where) for item in form.items(epsilon, where)])
+        expect((epsilon >= 0).all(), where, "expected no negative bounds")
+    checker = Checker(parent, decision, epsilon)
+    if epsilon is not None:
+        expect(len(epsilon) == checker.parent.outputs, f"{FAMILY}: epsilon", "expected a bound for each output")
+    return checker
+
+
 class _Bundle:
     """A bundle in which everything is found right but its cells: manifest, digests, family, overflow."""
 
@@ -134,13 +152,9 @@ class _Bundle:
         model = self._open(manifest)
         for path in self.listed:
             self.read(path)
-        decides = self.mode == "decision"
-        keys = (*_FAMILY_KEYS, "decision") if decides else _FAMILY_KEYS
-        family = form.record(form.read(self.read(FAMILY), FAMILY), FAMILY, keys)
-        decision = family.get("decision")
-        good = not decides or decision in ("argmax", "argmin")
-        expect(good, f"{FAMILY}: decision", "expected argmax or argmin")
-        self.checker = Checker(self.read(PARENT), decision)
+        named = () if self.mode == "bitwise" else (self.mode,)  # a key named as the mode says more about the claim
+        family = form.record(form.read(self.read(FAMILY), FAMILY), FAMILY, (*_FAMILY_KEYS, *named))
+        self.checker = _checker(self.read(PARENT), family)
         form.fixed(family, FAMILY, format="netslicer-family/1", mode=self.mode, parent=self.checker.parent.digest)
         self.domain = form.corners(family["domain"], f"{FAMILY}: domain", self.checker.parent.inputs)
         self.tree = form.items(family["tree"], f"{FAMILY}: tree")
@@ -199,7 +213,7 @@ class _Bundle:
             raise UnusableBundleFile(MANIFEST, "expected an object of the format netslicer-bundle/1")
         fields = form.record(form.read(content, MANIFEST), MANIFEST, _MANIFEST_KEYS)
         form.expect_shallow(fields, MANIFEST)
-        expect(fields["mode"] in ("bitwise", "decision"), f"{MANIFEST}: mode", "expected bitwise or decision")
+        expect(fields["mode"] in MODES, f"{MANIFEST}: mode", f"expected one of {', '.join(MODES)}")
         self.mode = str(fields["mode"])
         expect(isinstance(fields["truncated"], bool), f"{MANIFEST}: truncated", "expected true or false")
         for index, value in enumerate(form.items(fields["files"], f"{MANIFEST}: files")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,10 +13,11 @@ from numpy.typing import ArrayLike
 from slicer.certificate.rigorous import form
 from slicer.certificate.rigorous.bounds import Bounds
 from slicer.certificate.rigorous.closings import Failure, verify
-from slicer.certificate.rigorous.form import Refusal, expect
-from slicer.certificate.rigorous.member import rebuild
+from slicer.certificate.rigorous.extend import with_errors, with_margins
+from slicer.certificate.rigorous.form import Array, Refusal, expect
+from slicer.certificate.rigorous.member import affine_member, fixed_outputs, rebuild
 from slicer.certificate.rigorous.parent import FILE, Parent, T
-from slicer.certificate.rigorous.proof import Box, walk
+from slicer.certificate.rigorous.proof import Box, Demands, errors, losses, walk
 from slicer.certificate.verdict import Accepted, Rejected, Verdict
 
 PRODUCER_MARGIN = 2.0**-10
@@ -32,7 +34,9 @@ class Checker:
     parent:
         The bytes of ``family/parent.json``.
     decision:
-        ``argmax`` or ``argmin`` to check certificates of mode ``decision``, None for mode ``bitwise``.
+        ``argmax`` or ``argmin`` to check certificates of mode ``decision``.
+    epsilon:
+        Bounds ``[n_out]`` to check certificates of mode ``epsilon``. Without either: mode ``bitwise``.
 
     Raises
     ------
@@ -40,8 +44,11 @@ class Checker:
         If they are not a network in canonical form; its ``verdict`` says where and why.
     """
 
-    def __init__(self, parent: bytes, decision: str | None = None) -> None:
-        self.parent = Parent(parent, decision)
+    def __init__(self, parent: bytes, decision: str | None = None, epsilon: ArrayLike | None = None) -> None:
+        own, self.decision = Parent(parent), decision
+        self.parent = own if decision is None else with_margins(own, decision)
+        self.epsilon = None if epsilon is None else np.asarray(epsilon, np.float64)
+        self.mode = "decision" if decision else "bitwise" if epsilon is None else "epsilon"
 
     def check_overflow(self, lower: ArrayLike, upper: ArrayLike) -> Verdict:
         """Whether no evaluation on the box ``[n_in]`` can overflow (CERTIFICATE.md §4)."""
@@ -69,7 +76,9 @@ class Checker:
             If a constant overflows, as it cannot if the units are inactive.
         """
         numbers = [self.parent.relus[layer] + unit for layer, units in removed for unit in units]
-        return rebuild(self.parent, numbers, classes)
+        outputs = self.parent.outputs
+        fixed = None if classes is None else fixed_outputs(str(self.decision), outputs, classes)
+        return rebuild(self.parent, numbers, fixed)
 
     def check_cell(
         self,
@@ -105,44 +114,57 @@ class Checker:
     def _check(self, cell: int, box: Box, certificate: bytes, member: bytes, how: tuple[float, bool]) -> Verdict:
         margin, trust_solver = how
         where, digest = certificate_path(cell), hashlib.sha256(member).hexdigest()
-        decision = self.parent.decision
-        keys, mode = (_KEYS, "bitwise") if decision is None else ((*_KEYS, "classes"), "decision")
-        fields = form.record(form.read(certificate, where), where, keys, ("attested",))
-        form.fixed(fields, where, format="netslicer-certificate/2", mode=mode, cell=cell)
+        keys = (*_KEYS, "classes") if self.mode == "decision" else _KEYS
+        optional = ("attested", "affine") if self.mode == "epsilon" else ("attested",)
+        fields = form.record(form.read(certificate, where), where, keys, optional)
+        form.fixed(fields, where, format="netslicer-certificate/2", mode=self.mode, cell=cell)
         form.fixed(fields, where, parent=self.parent.digest, member=digest)
         corners = form.corners(fields["box"], f"{where}: box", self.parent.inputs)
         expect(all(map(np.array_equal, corners, box)), f"{where}: box", "expected the box of the cell")
         removed = self.parent.numbers(fields["removed"], f"{where}: removed", own=True)
-        classes = None if decision is None else self._classes(fields["classes"], f"{where}: classes")
-        follows = rebuild(self.parent, removed, classes) == member
-        expect(follows, f"{where}: removed", "expected another member's file to follow from it")
+        parent, follows, demands = self._claimed(fields, removed, box, where)
+        expect(follows == member, f"{where}: removed", "expected another member's file to follow from it")
         attested, place = set[int](), f"{where}: attested"
         if "attested" in fields:
             attested = set(self.parent.numbers(fields["attested"], place, own=True))
             expect(attested and attested.issubset(removed), place, "expected units of the removed ones, no empty list")
             expect(trust_solver, place, UNTRUSTED)
-        losses = [] if classes is None else self._losses(classes)
-        nodes = walk(self.parent, fields["tree"], box, set(removed) - attested, f"{where}: tree", losses)
+        nodes = walk(parent, fields["tree"], box, set(removed) - attested, f"{where}: tree", demands)
         closings, worst, failures = 0, -np.inf, list[Failure]()
-        together = max(1, min(_NODES, _NUMBERS // self.parent.size))
+        together = max(1, min(_NODES, _NUMBERS // parent.size))
         while batch := list(itertools.islice(nodes, together)):
-            bounds, unproved = verify(self.parent, batch, margin)
+            bounds, unproved = verify(parent, batch, margin)
             closings, worst = closings + len(bounds), max(worst, float(bounds.max()))
             failures += unproved
         if failures:
             return _rejected(where, sorted(failures))
         return Accepted(len(fields["tree"]), closings, len(removed), -worst if closings else None, len(attested))
 
-    def _classes(self, value: object, where: str) -> list[int]:
-        """The outputs that may win."""
-        classes = form.integers(value, where, self.parent.outputs, increasing=True)
-        expect(classes, where, "expected at least one output")
-        return classes
+    def _claimed(
+        self, fields: dict[str, Any], removed: list[int], box: Box, where: str
+    ) -> tuple[Parent, bytes, Demands]:
+        """The parent as the proof extends it, the member's file, and what every path closes besides removed units."""
+        if self.decision is not None:
+            classes = form.integers(fields["classes"], f"{where}: classes", self.parent.outputs, increasing=True)
+            expect(classes, f"{where}: classes", "expected at least one output")
+            member = rebuild(self.parent, removed, fixed_outputs(self.decision, self.parent.outputs, classes))
+            return self.parent, member, losses(self.parent, classes)
+        if self.epsilon is not None and "affine" in fields:
+            weight, bias = self._affine(fields["affine"], box, f"{where}: affine")
+            extended = with_errors(self.parent, weight, bias, self.epsilon)
+            return extended, affine_member(self.parent, fields["affine"]), errors(extended)
+        return self.parent, rebuild(self.parent, removed), Demands()
 
-    def _losses(self, classes: list[int]) -> list[list[int]]:
-        """For every other output the margins one of which has to be closed on every path."""
-        lost = sorted(set(range(self.parent.outputs)) - set(classes))
-        return [self.parent.losses(output, classes) for output in lost]
+    def _affine(self, value: object, box: Box, where: str) -> tuple[Array, Array]:
+        """Weight and bias of an affine member, which must not overflow on the box (§4)."""
+        affine = form.record(value, where, ("weight", "bias"))
+        rows = form.items(affine["weight"], f"{where}: weight")
+        expect(len(rows) == self.parent.outputs, f"{where}: weight", f"expected {self.parent.outputs} rows")
+        weight = np.array([form.vector(row, f"{where}: weight", self.parent.inputs) for row in rows])
+        bias = form.vector(affine["bias"], f"{where}: bias", len(rows))
+        scale = np.abs(bias) + np.abs(weight) @ np.maximum(-box[0], box[1])
+        expect((scale * (1 + self.parent.kappa) <= 1 / T).all(), where, "expected no overflow: sums of up to 2^126")
+        return weight, bias
 
 
 def certificate_path(cell: int) -> str:

@@ -5,21 +5,23 @@ All arithmetic here is float32, one operation at a time, in the declared order.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slicer.certificate.rigorous.form import Mask, canonical, expect
+from slicer.certificate.rigorous.form import LARGEST, Mask, canonical, expect
 from slicer.certificate.rigorous.parent import Layer, Parent
 
 Vector = NDArray[np.float32]
-LARGEST = np.finfo(np.float32).max
 OVERFLOW = "expected finite constants: without the removed units a sum overflows"
 
 
-def rebuild(parent: Parent, removed: Collection[int], classes: Collection[int] | None = None) -> bytes:
-    """The file of the member without the removed units, in which only ``classes`` may win (None: all outputs count).
+Constants = Mapping[int, float]
+
+
+def rebuild(parent: Parent, removed: Collection[int], fixed: Constants | None = None) -> bytes:
+    """The file of the member without the removed units, whose ``fixed`` outputs are constants.
 
     Raises
     ------
@@ -30,10 +32,24 @@ def rebuild(parent: Parent, removed: Collection[int], classes: Collection[int] |
     with np.errstate(all="ignore"):
         for position, layer in enumerate(own):
             member.propagate(position, layer)
-    if classes is not None:
-        member.decide(classes, -LARGEST if parent.decision == "argmax" else LARGEST)
+    for output, value in (fixed or {}).items():
+        member.values[member.outputs.start + output] = value
     layers = [member.entry(position, layer) for position, layer in reversed([*enumerate(own)])]
     return canonical({"format": "netslicer-member/1", "parent": parent.digest, "layers": layers[::-1]})
+
+
+def fixed_outputs(decision: str, outputs: int, classes: Collection[int]) -> dict[int, float]:
+    """The outputs that are constant because they cannot win, or because they always do."""
+    lost = -LARGEST if decision == "argmax" else LARGEST
+    return {k: 0.0 if k in classes else lost for k in range(outputs) if k not in classes or len(classes) == 1}
+
+
+def affine_member(parent: Parent, affine: object) -> bytes:
+    """The file of a member that is an affine function."""
+    inputs: dict[str, object] = {"units": [*range(parent.inputs)], "prefixes": [], "constants": []}
+    layers = [inputs, *([inputs | {"units": []}] * (parent.depth - 1))]
+    record = {"format": "netslicer-member/1", "parent": parent.digest, "layers": layers, "affine": affine}
+    return canonical(record)
 
 
 class _Member:
@@ -77,14 +93,6 @@ class _Member:
         expect(np.isfinite(start).all(), f"layer {position}", OVERFLOW)
         self.dense[position] = terms, first, start, recorded
         return np.where(first == len(given), start + bias, np.float32(np.nan))
-
-    def decide(self, classes: Collection[int], lost: np.float32) -> None:
-        """Make the outputs constant that cannot win, and the only one that can."""
-        values = self.values[self.outputs]
-        loses = ~np.isin(np.arange(len(values)), [*classes])
-        values[loses] = lost
-        if len(classes) == 1:
-            values[~loses] = 0
 
     def entry(self, position: int, layer: Layer) -> dict[str, object]:
         """The member's entry for one layer, whose needed units mark the source units that they need."""

@@ -5,8 +5,9 @@ The units of all layers are numbered through; vectors over all units are ``[unit
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +19,6 @@ from slicer.certificate.rigorous.form import Array, Indices, Refusal, expect
 FILE = "family/parent.json"
 U, T = 2.0**-24, 2.0**-126
 MAX_UNITS = (1 << 20) - 1  # of the whole network, so that a small file cannot ask for much memory
-MAX_OUTPUTS = 64  # of a network that decides: its margins are as many as pairs of outputs
 _KEYS = {
     "input": ("width",),
     "dense": ("source", "weight", "bias"),
@@ -47,6 +47,10 @@ class Layer:
     factor: Array
     divisor: Array
     rounding: float
+
+    def reading(self, units: Indices) -> Layer:
+        """The same layer, reading these units."""
+        return replace(self, units=units)
 
     @cached_property
     def scale(self) -> Array:
@@ -79,12 +83,11 @@ class Parent:
         Whether the interval rule gives the same bounds of a layer as the backward rule does.
     kappa:
         The rounding constant κ of the package docstring.
-    decision, depth, outputs:
-        ``argmax`` or ``argmin`` in mode ``decision``, else None; the number of layers without those of margins (§5); of
-        outputs.
+    depth, outputs:
+        The number of its own layers, without those by which a proof extends it (`extend`), and of their outputs.
     """
 
-    def __init__(self, content: bytes, decision: str | None = None) -> None:
+    def __init__(self, content: bytes) -> None:
         self.digest = hashlib.sha256(content).hexdigest()
         self.size = 0
         self.layers: list[Layer] = []
@@ -94,11 +97,13 @@ class Parent:
         form.fixed(file, FILE, format="netslicer-network/1")
         for position, value in enumerate(form.items(file["layers"], FILE)):
             where = f"{FILE}: layers[{position}]"
-            self._append(self._layer(value, position, where), where)
+            self.append(self._layer(value, position, where), where)
         expect(self.layers, FILE, "expected at least the input layer")
-        self.decision, self.depth, self.outputs = decision, len(self.layers), len(self.layers[-1].constant)
-        if decision is not None:
-            self._append_margins(-1.0 if decision == "argmin" else 1.0)
+        self.depth, self.outputs = len(self.layers), len(self.layers[-1].constant)
+        self.derive()
+
+    def derive(self) -> None:
+        """What follows from the layers."""
         self.inputs, self.longest = len(self.layers[0].constant), max(len(layer.constant) for layer in self.layers)
         self.relus = {p: self.spans[p].start for p, layer in enumerate(self.layers) if layer.kind == "relu"}
         self.gates = [*range(len(self.layers))]
@@ -114,10 +119,12 @@ class Parent:
         merged = sum(int(np.unique(layer.units, return_counts=True)[1].max()) for layer in moving)
         self.kappa = (self.longest + merged + 5 * len(self.layers) + 16) * 2.0**-50
 
-    def losses(self, output: int, winners: list[int]) -> list[int]:
-        """The units of margins, numbered through, one of which is inactive if a class cannot win against some."""
-        first = self.relus[self.depth + 1] + output * self.outputs
-        return [first + winner for winner in winners]
+    def copy(self) -> Parent:
+        """Another one of the same layers, which can be extended."""
+        other = copy.copy(self)
+        other.layers, other.spans = [*self.layers], [*self.spans]
+        other.readers = [[*readers] for readers in self.readers]
+        return other
 
     def places(self, position: int) -> list[slice]:
         """Where the relu layers that read a layer stand in vectors over all units."""
@@ -126,7 +133,7 @@ class Parent:
     def numbers(self, value: object, where: str, *, own: bool = False) -> list[int]:
         """The units in rows [relu layer, [unit, …]], numbered through; everything strictly increasing.
 
-        Only those of the parent's ``own`` layers, or also those of margins.
+        Only those of the parent's ``own`` layers, or also of those that extend it.
         """
         numbers: list[int] = []
         for row in form.items(value, where):
@@ -143,19 +150,7 @@ class Parent:
             numbers += [start + unit for unit in units]
         return numbers
 
-    def _append_margins(self, sign: float) -> None:
-        """The two layers of margins: ``sign`` times output k less output i for every pair, and their relu."""
-        n = self.outputs
-        good = self.layers[-1].kind == "dense" and 2 <= n <= MAX_OUTPUTS
-        expect(good, FILE, f"expected a last layer that is dense, with 2 to {MAX_OUTPUTS} outputs, to decide")
-        own, margins = self.spans[-1], np.eye(n)[:, None] - np.eye(n)
-        rows, rounding = sign * margins.reshape(n * n, n), (n + 1) * U / (1 - (n + 1) * U)
-        given = np.arange(own.start, own.stop)
-        self._append(Layer("dense", [self.depth - 1], given, np.zeros(n * n), rows, np.ones(1), rounding), FILE)
-        units = np.arange(self.size - n * n, self.size)[None]
-        self._append(Layer("relu", [self.depth], units, np.zeros(n * n), np.ones(1), np.ones(1), 0.0), FILE)
-
-    def _append(self, layer: Layer, where: str) -> None:
+    def append(self, layer: Layer, where: str) -> None:
         """Number a layer's units and make it known to its sources."""
         span = slice(self.size, self.size + len(layer.constant))
         expect(span.stop > span.start, where, "expected at least one unit")

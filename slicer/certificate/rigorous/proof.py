@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from slicer.certificate.rigorous import form
 from slicer.certificate.rigorous.form import Array, Refusal, expect
@@ -28,13 +28,33 @@ class Node:
     closings: bytes
 
 
+class Demands(NamedTuple):
+    """Lists of units (numbered through), of each of which every path closes one inactive; what they are, in words."""
+
+    units: Sequence[list[int]] = ()
+    what: str = ""
+
+
+def losses(parent: Parent, classes: Collection[int]) -> Demands:
+    """For every output outside of ``classes`` its margins against those."""
+    n, start = parent.outputs, parent.relus[parent.depth + 1]
+    units = [[start + k * n + i for i in classes] for k in range(n) if k not in classes]
+    return Demands(units, "every output outside of classes")
+
+
+def errors(parent: Parent) -> Demands:
+    """All errors of an affine member."""
+    start = parent.relus[parent.depth + 3]
+    return Demands([[start + unit] for unit in range(2 * parent.outputs)], "all errors of the affine member")
+
+
 def walk(
-    parent: Parent, tree: object, box: Box, removed: Collection[int], where: str, losses: Sequence[list[int]] = ()
+    parent: Parent, tree: object, box: Box, removed: Collection[int], where: str, demands: Demands
 ) -> Iterator[Node]:
     """The nodes with closings, in preorder.
 
-    On the way every leaf is checked to have all ``removed`` units (numbered through), and at least one of each list of
-    ``losses``, closed inactive by itself or an ancestor.
+    On the way every leaf is checked to have all ``removed`` units (numbered through), and what else ``demands`` say,
+    closed inactive by itself or an ancestor.
 
     Raises
     ------
@@ -65,8 +85,8 @@ def walk(
         else:
             good = needed & int.from_bytes(facts, "little") == needed
             expect(good, place, "expected all removed units closed on the way to this leaf")
-            lost = all(any(facts[unit] == INACTIVE for unit in units) for units in losses)
-            expect(lost, place, "expected every output outside of classes closed on the way to this leaf")
+            met = all(any(facts[unit] == INACTIVE for unit in units) for units in demands.units)
+            expect(met, place, f"expected {demands.what} closed on the way to this leaf")
     expect(not waiting, where, "expected a whole tree in preorder, got too few nodes")
 
 

@@ -1,0 +1,62 @@
+"""The layers by which proofs extend the parent (CERTIFICATE.md §5): margins of outputs, errors of an affine member."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from slicer.certificate.rigorous.form import Array, Indices, expect
+from slicer.certificate.rigorous.parent import FILE, Layer, Parent, U
+
+MAX_OUTPUTS = 64  # of a network that decides: its margins are as many as pairs of outputs
+NO_UNITS = np.zeros((1, 0), np.int64)
+
+
+def with_margins(parent: Parent, decision: str) -> Parent:
+    """Output k less output i for every pair, the other way round for ``argmin``, and their relu.
+
+    Raises
+    ------
+    Refusal
+        If the last layer is not dense, or has one output or very many.
+    """
+    n = parent.outputs
+    good = parent.layers[-1].kind == "dense" and 2 <= n <= MAX_OUTPUTS
+    expect(good, FILE, f"expected a last layer that is dense, with 2 to {MAX_OUTPUTS} outputs, to decide")
+    rows = (np.eye(n)[:, None] - np.eye(n)).reshape(n * n, n) * (-1 if decision == "argmin" else 1)
+    last = parent.spans[-1]
+    dense = _dense(parent.depth - 1, np.arange(last.start, last.stop), rows, np.zeros(n * n))
+    return _extended(parent, [dense, _plain("relu", parent.depth, np.zeros(n * n), 0.0)])
+
+
+def with_errors(parent: Parent, weight: Array, bias: Array, epsilon: Array) -> Parent:
+    """Outputs less those of an affine member, and the negatives, less ``epsilon`` ``[n_out]``, and their relu."""
+    n, inputs, last = parent.outputs, parent.spans[0], parent.spans[parent.depth - 1]
+    both = np.concatenate([np.arange(last.start, last.stop), np.arange(inputs.start, inputs.stop)])
+    one, rows = np.ones(1), np.hstack([np.eye(n), -weight])
+    concat = Layer("concat", [parent.depth - 1, 0], both[None], np.zeros(len(both)), one, one, 0.0)
+    given = np.arange(parent.size, parent.size + len(both))
+    dense = _dense(parent.depth, given, np.vstack([rows, -rows]), np.concatenate([-bias, bias]))
+    less = _plain("elementwise", parent.depth + 1, -np.tile(epsilon, 2), U)
+    return _extended(parent, [concat, dense, less, _plain("relu", parent.depth + 2, np.zeros(2 * n), 0.0)])
+
+
+def _dense(source: int, given: Indices, weight: Array, bias: Array) -> Layer:
+    """A dense layer over ``given`` units."""
+    rounded = (len(given) + 1) * U
+    return Layer("dense", [source], given, bias, weight, np.ones(1), rounded / (1 - rounded))
+
+
+def _plain(kind: str, source: int, constant: Array, rounding: float) -> Layer:
+    """A layer whose units read one unit each of the layer before it; `_extended` numbers them."""
+    return Layer(kind, [source], NO_UNITS, constant, np.ones(1), np.ones(1), rounding)
+
+
+def _extended(parent: Parent, layers: list[Layer]) -> Parent:
+    """The parent with more layers, of which each reads the one before."""
+    extended = parent.copy()
+    for layer in layers:
+        if layer.units is NO_UNITS:
+            layer = layer.reading(np.arange(extended.size - len(layer.constant), extended.size)[None])  # noqa: PLW2901 - the same layer
+        extended.append(layer, FILE)
+    extended.derive()
+    return extended

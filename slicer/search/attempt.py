@@ -1,0 +1,43 @@
+"""One attempt to prove that some units are inactive on a whole box, given up as soon as one of them is not.
+
+For claims after which nothing of the network is left to compute in a cell: they are worth `SOLE` times the effort that
+is spent on all of its units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slicer.bounds.linear import Prepared
+from slicer.box import Box
+from slicer.search.branch import Search
+from slicer.search.cell import CellSearch, conclude
+from slicer.search.falsify import Extremes
+from slicer.search.verdict import EFFORT
+
+SOLE = 4
+
+
+def attempt(
+    prepared: Prepared,
+    box: Box,
+    effort: int,
+    rng: np.random.Generator,
+    stopped: Callable[[], bool],
+    *,
+    known: tuple[Extremes, NDArray[np.bool_]],
+) -> tuple[CellSearch | None, int]:
+    """The proof that all wanted units are inactive, or None; and the boxes spent, at most `SOLE` times ``effort``.
+
+    ``known`` are what points showed already, and which units are wanted ``[n_relu]``.
+    """
+    extremes, wanted = known
+    search = Search(prepared, box, extremes, wanted)
+    search.climb(box, rng)
+    candidates = search.target.copy()
+    search.run(SOLE * effort, lambda: stopped() or not (search.target[wanted] < 0).all())
+    good = (search.target[wanted] < 0).all() and not search.open_candidates().any()
+    return (conclude(search, candidates, EFFORT) if good else None), search.boxes

@@ -1,0 +1,240 @@
+"""Mode ``epsilon``: members are within their bounds of the parent, both checkers accept that, and nothing beyond it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dispatcher
+import slicer
+from dispatcher.cli import main as dispatcher_main
+from dispatcher.emit_c99 import emit_c99
+from dispatcher.errors import UnusableBundle, UnusableInput
+from dispatcher.files import family_files, read_family
+from dispatcher.interpret import eval32
+from dispatcher.plan import Affine, Member
+from slicer.box import Box
+from slicer.cli import main
+from slicer.family.options import Options
+from slicer.family.tolerance import bounds
+from slicer.search.affine import fit, with_errors
+from tests.onnx_files import write_onnx
+from tests.random_networks import chain
+
+NETWORK = chain(np.random.default_rng(5), [2, 10, 10, 3])
+LOOSE, TIGHT = Options(mode="epsilon", epsilon="10%", cells=16, effort=100, jobs=1), "0.000001"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("epsilon")
+    return slicer.compress(write_onnx(folder / "model.onnx", NETWORK), "-1:1", folder / "bundle", LOOSE)
+
+
+def points(count: int = 20_000) -> np.ndarray:
+    corners = np.array(np.meshgrid([-1, 1], [-1, 1]), np.float32).reshape(2, -1).T
+    return np.concatenate([corners, np.random.default_rng(1).uniform(-1, 1, (count, 2)).astype(np.float32)])
+
+
+def test_members_are_within_their_bounds(bundle):
+    served = dispatcher.load(bundle.path)
+    difference = np.abs(served.predict(points()).astype(np.float64) - eval32(NETWORK.layers, points()))
+    assert (difference <= bundle.family.epsilon).all()
+    assert difference.max() > bundle.family.epsilon.min() / 10, "bounds are used"
+
+
+def test_both_checkers_accept(bundle):
+    assert slicer.audit(bundle.path, exact=True).accepted
+
+
+def test_some_members_are_affine_and_the_others_keep_every_bit(bundle):
+    affine = np.array([member.affine is not None for member in bundle.family.members])[list(bundle.family.cells)]
+    assert affine.any()
+    assert not affine.all()
+    assert [count.affine for count in bundle.counts] == affine.tolist()
+    served = dispatcher.load(bundle.path)
+    exact = ~affine[served.route(points())]
+    assert (served.predict(points())[exact] == eval32(NETWORK.layers, points())[exact]).all()
+
+
+def test_a_bound_too_small_for_rounding_leaves_exact_members(tmp_path):
+    model = write_onnx(tmp_path / "model.onnx", NETWORK)
+    options = Options(mode="epsilon", epsilon=1e-30, cells=4, effort=20, jobs=1)
+    made = slicer.compress(model, "-1:1", tmp_path / "bundle", options)
+    assert slicer.audit(made.path, exact=True).accepted
+    assert not any(member.affine for member in made.family.members)
+
+
+def lie(bundle, folder, change) -> slicer.Audit:
+    """The audit of a copy in which the first affine cell's numbers are changed, all digests made to fit."""
+    from tests.certificates.opened import open_bundle, store
+
+    opened = open_bundle(bundle.path)
+    cell = next(index for index, one in enumerate(opened.certificates) if "affine" in one)
+    change(opened, cell)
+    shutil.rmtree(folder, ignore_errors=True)
+    store(opened.written(), folder)
+    return slicer.audit(folder, exact=True)
+
+
+def moved(opened, cell, by: float) -> None:
+    """Move the first output of an affine member, in its certificate and its own file."""
+    member = opened.members[opened.family["cells"][cell]]
+    bias = np.frombuffer(bytes.fromhex(opened.certificates[cell]["affine"]["bias"]), ">f4").copy()
+    bias[0] += by
+    opened.certificates[cell]["affine"]["bias"] = member["affine"]["bias"] = bias.tobytes().hex()
+
+
+def test_a_function_that_is_too_far_off_is_rejected_by_both(bundle, tmp_path):
+    epsilon = float(bundle.family.epsilon[0])
+    audit = lie(bundle, tmp_path / "lie", lambda opened, cell: moved(opened, cell, 2 * epsilon))
+    assert {finding.checker for finding in audit.findings} == {"rigorous", "exact"}
+
+
+def test_smaller_bounds_are_not_what_was_proved(bundle, tmp_path):
+    def change(opened, _):
+        opened.family["epsilon"] = [(float.fromhex(text) / 1024).hex() for text in opened.family["epsilon"]]
+
+    audit = lie(bundle, tmp_path / "lie", change)
+    assert {finding.checker for finding in audit.findings} == {"rigorous", "exact"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda opened, cell: opened.certificates[cell].pop("affine"),
+        lambda opened, cell: opened.certificates[cell].update(tree=[{}]),
+        lambda opened, cell: opened.certificates[cell]["affine"]["weight"].pop(),
+        lambda opened, cell: opened.certificates[cell]["affine"].update(bias="7f800000" * 3),
+        lambda opened, cell: opened.certificates[cell]["affine"].update(more=0),
+        lambda opened, _: opened.family["epsilon"].pop(),
+        lambda opened, _: opened.family.update(epsilon=["-0x1.0000000000000p-3"] * 3),
+        lambda opened, _: opened.family.pop("epsilon"),
+        lambda opened, _: opened.family.update(decision="argmax"),
+        lambda opened, _: opened.manifest.update(mode="bitwise"),
+        lambda opened, cell: opened.certificates[cell].update(mode="bitwise"),
+        lambda opened, cell: opened.members[opened.family["cells"][cell]]["layers"][1].update(units=[0]),
+    ],
+)
+def test_what_does_not_fit_is_rejected_by_both(bundle, tmp_path, change):
+    audit = lie(bundle, tmp_path / "lie", change)
+    assert {finding.checker for finding in audit.findings} >= {"rigorous", "exact"}
+
+
+def test_one_error_left_open_is_rejected_by_both(bundle, tmp_path):
+    def change(opened, cell):
+        for node in opened.certificates[cell]["tree"]:
+            rows = [[layer, [unit for unit in units if unit]] for layer, units in node.get("inactive", [])]
+            node["inactive"] = [row for row in rows if row[1]]
+            if not node["inactive"]:
+                del node["inactive"]
+
+    audit = lie(bundle, tmp_path / "lie", change)
+    assert {finding.checker for finding in audit.findings} == {"rigorous", "exact"}
+    assert all("all errors of the affine member closed" in str(finding.verdict) for finding in audit.findings)
+
+
+@pytest.mark.parametrize("target", ["c99", "python", "onnx"])
+def test_every_target_says_the_bounds(bundle, tmp_path, target):
+    assert dispatcher_main(["emit", str(bundle.path), "--target", target, "--out", str(tmp_path / "out")]) == 0
+    text = b"".join(path.read_bytes() for path in sorted((tmp_path / "out").rglob("*")) if path.is_file())
+    assert f"differ by at most {bundle.family.epsilon[0]:.9g}".encode() in text
+
+
+def test_affine_members_have_no_masked_layout(bundle, tmp_path):
+    with pytest.raises(UnusableInput, match="--layout: expected packed"):
+        emit_c99(bundle.family, bundle.digest, tmp_path / "out", "net", "masked")
+    assert dispatcher_main(["report", str(bundle.path)]) == 0
+
+
+def test_the_family_file_keeps_bounds_and_functions(bundle):
+    again = read_family(family_files(bundle.family))
+    assert (again.epsilon == bundle.family.epsilon).all()
+    for one, other in zip(again.members, bundle.family.members, strict=True):
+        assert (one.affine is None) == (other.affine is None)
+        if one.affine is not None:
+            assert (one.affine.weight == other.affine.weight).all()
+            assert (one.affine.bias == other.affine.bias).all()
+
+
+def test_affine_members_belong_to_mode_epsilon(bundle):
+    files = dict(family_files(bundle.family))
+    record = json.loads(files["family/family.json"])
+    record["mode"] = "bitwise"
+    del record["epsilon"]
+    files["family/family.json"] = json.dumps(record, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    with pytest.raises(UnusableBundle, match="expected no affine members"):
+        read_family(files)
+
+
+@pytest.mark.parametrize("epsilon", ["0", "-1", "nan", "inf", "1e39", "x", "%", ""])
+def test_bounds_that_are_none_are_refused(epsilon):
+    with pytest.raises(UnusableInput, match="--epsilon: expected a positive number"):
+        bounds(epsilon, NETWORK, Box(np.float32([-1, -1]), np.float32([1, 1])))
+
+
+def test_bounds_are_rounded_down_and_relative_to_the_range_seen():
+    box = Box(np.float32([-1, -1]), np.float32([1, 1]))
+    assert all(0 < bound <= 0.1 for bound in bounds("0.1", NETWORK, box))
+    outputs = eval32(NETWORK.layers, points(200_000)).astype(np.float64)
+    share = np.array(bounds("1%", NETWORK, box)) / (outputs.max(axis=0) - outputs.min(axis=0))
+    assert (share <= 0.0101).all()
+    assert (share > 0.009).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mode": "epsilon"}, "--epsilon: expected it in mode epsilon"),
+        ({"epsilon": 0.1}, "--epsilon: expected it in mode epsilon"),
+        ({"mode": "epsilon", "epsilon": 0.1, "flash": 1000}, "--flash: expected no budget"),
+        ({"mode": "epsilon", "epsilon": 0.1, "layout": "masked"}, "--layout: expected packed"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(changes, message):
+    with pytest.raises(UnusableInput, match=message):
+        Options(**changes)
+
+
+def test_the_summary_says_how_many_inputs_have_a_function(tmp_path, capsys):
+    model = write_onnx(tmp_path / "model.onnx", NETWORK)
+    options = [
+        "--domain=-1:1",
+        "--mode",
+        "epsilon",
+        "--epsilon",
+        "10%",
+        "--cells",
+        "8",
+        "--effort",
+        "50",
+        "--jobs",
+        "1",
+    ]
+    assert main(["compress", str(model), *options, "--out", str(tmp_path / "bundle")]) == 0
+    assert "of inputs: an affine function serves them" in capsys.readouterr().out
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=50)
+def test_errors_are_what_a_function_is_off_beyond_its_bounds(seed):
+    rng = np.random.default_rng(seed)
+    made = chain(rng, [2, 4, 3])
+    x = rng.uniform(-1, 1, (50, 2)).astype(np.float32)
+    outputs = eval32(made.layers, x).astype(np.float64)
+    found = fit(x.astype(np.float64), outputs)
+    epsilon = rng.uniform(0, 1, 3).astype(np.float32)
+    errors = eval32(with_errors(made, found.affine, epsilon).layers[:-1], x)
+    left = outputs - (x.astype(np.float64) @ found.affine.weight.T + found.affine.bias)
+    assert np.allclose(errors, np.concatenate([left, -left], axis=1) - np.tile(epsilon, 2), atol=1e-5)
+    assert (np.abs(left).max(axis=0) <= found.distance + 1e-12).all()
+
+
+def test_a_member_is_a_function_or_a_part_of_the_parent():
+    assert Member(()).affine is None
+    assert Member((), Affine(np.zeros((1, 1), np.float32), np.zeros(1, np.float32))).affine is not None
