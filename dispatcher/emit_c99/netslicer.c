@@ -51,23 +51,30 @@ typedef struct {
     netslicer_list target; /* written by it, if another reads it next */
 } netslicer_work;
 
+/* Numbers from one source unit's weights to the next's: those of a step that leaves a list are filled up to whole quads. */
+static size_t netslicer_stride(const netslicer_step *step)
+{
+    return (step->flags & NETSLICER_TO_LIST) != 0 ? (step->n_out + (size_t)3) / 4U * 4U : step->n_out;
+}
+
 #include "packed.c"
 
 static void netslicer_do_dense(const netslicer_step *step, netslicer_work *work)
 {
     const int has_start = (step->flags & NETSLICER_HAS_START) != 0, to_list = (step->flags & NETSLICER_TO_LIST) != 0;
+    const size_t stride = netslicer_stride(step);
     netslicer_dense_layer layer;
     if ((step->flags & NETSLICER_FROM_LIST) == 0) {
         const uint8_t *mask = netslicer_source_mask(step, work);
-        netslicer_list_active(work->values + step->source, step->n_in, mask, step->n_out, &work->source);
+        netslicer_list_active(work->values + step->source, step->n_in, mask, stride, &work->source);
     }
     layer.source = &work->source;
     layer.bias = netslicer_table(step->table);
-    layer.start = has_start != 0 ? layer.bias + step->n_out : NULL;
-    layer.weights = layer.bias + (has_start != 0 ? 2U : 1U) * (size_t)step->n_out;
+    layer.start = has_start != 0 ? layer.bias + stride : NULL;
+    layer.weights = layer.bias + (has_start != 0 ? 2U : 1U) * stride;
     layer.list = to_list != 0 ? &work->target : NULL;
     layer.row = 0;
-    layer.row_step = to_list != 0 ? step[1].n_out : 0U;
+    layer.row_step = to_list != 0 ? netslicer_stride(step + 1) : 0U;
     layer.target = work->values + step->target;
     layer.has_relu = (step->flags & NETSLICER_HAS_RELU) != 0;
     work->target.count = 0;

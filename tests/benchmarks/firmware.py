@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.firmware NAME=BUNDLE … --points 1000 --out artifacts/benchmarks
 
-Baselines: the parent as plain nested loops (`tests.benchmarks.dense_c`), the parent by emx-onnx-cgen where it is installed,
-and the parent by our own kernels, which leave out activations that are zero. Instructions are QEMU's, not cycles; flash is
+Baselines: the parent as plain nested loops (`tests.benchmarks.dense_c`), the parent by emx-onnx-cgen and by onnx2c where
+they are installed, and the parent by our own kernels, which leave out activations that are zero. Instructions are QEMU's, not cycles; flash is
 that of the linked program without the inputs, start-up code included.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -74,7 +75,7 @@ def measure(name: str, bundle: Bundle, boards: Sequence[Board], count: int) -> I
     points = random_points(bundle.family, count, np.random.default_rng(0))
     for program, write in programs(bundle).items():
         for board in boards:
-            if program.startswith("emx") and "arm" not in board.toolchain:
+            if program.startswith(("emx", "onnx2c")) and "arm" not in board.toolchain:
                 continue  # it needs a C library's headers
             for level in LEVELS:
                 with tempfile.TemporaryDirectory() as directory:
@@ -103,7 +104,9 @@ def programs(bundle: Bundle) -> dict[str, Writer]:
     corners = family.lower, family.upper
     writers: dict[str, Writer] = {"parent, dense loops": lambda out: write_dense(family.parent, out)}
     if importlib.util.find_spec("emx_onnx_cgen") and _has_fixed_batch(bundle):
-        writers["emx-onnx-cgen: parent"] = lambda out: write_emx(bundle, out)
+        writers["emx-onnx-cgen: parent"] = lambda out: write_generated(bundle, out, _emx)
+    if shutil.which("onnx2c") and _has_fixed_batch(bundle):
+        writers["onnx2c: parent"] = lambda out: write_generated(bundle, out, _onnx2c)
     writers["parent, zeros left out"] = lambda out: emit_parent_c99(family.parent, *corners, out, "net")
     for layout in get_args(Layout):
         writers[f"family, {layout}"] = lambda out, layout=layout: emit_c99(family, bundle.digest, out, "net", layout)
@@ -116,14 +119,13 @@ def _has_fixed_batch(bundle: Bundle) -> bool:
     return all(dim.dim_value > 0 for value in model.graph.input for dim in value.type.tensor_type.shape.dim)
 
 
-def write_emx(bundle: Bundle, out: Path) -> None:
-    """The model file by emx-onnx-cgen, behind the interface of a package."""
+def write_generated(bundle: Bundle, out: Path, generate: Callable[[Path, Path], object]) -> None:
+    """The model file by a code generator, behind the interface of a package."""
     out.mkdir(parents=True)
     (out / "model.onnx").write_bytes(bundle.read(bundle.manifest.source))
-    command = [sys.executable, "-m", "emx_onnx_cgen", "compile", str(out / "model.onnx"), str(out / "emx.c")]
-    subprocess.run(command, check=True, capture_output=True)
+    generate(out / "model.onnx", out / "generated.c")
     entry = r"^void (\w+)\(const float \w+((?:\[[^]]+\])+), float \w+((?:\[[^]]+\])+)\)"
-    name, given, got = re.findall(entry, (out / "emx.c").read_text(), re.MULTILINE)[-1]
+    name, given, got = re.findall(entry, (out / "generated.c").read_text(), re.MULTILINE)[-1]
     n_in, n_out = bundle.family.parent[0].width, bundle.family.parent[-1].width
     (out / "net.h").write_text(
         f"#define NET_INPUTS {n_in}\n#define NET_OUTPUTS {n_out}\n#define NET_OK 0\ntypedef int net_scratch;\n"
@@ -134,6 +136,16 @@ def write_emx(bundle: Bundle, out: Path) -> None:
         "int net_run(const float *in, float *out, net_scratch *scratch)\n"
         f"{{\n    {name}((const void *)in, (void *)out);\n    (void)scratch;\n    return NET_OK;\n}}\n"
     )
+
+
+def _emx(model: Path, code: Path) -> None:
+    command = [sys.executable, "-m", "emx_onnx_cgen", "compile", str(model), str(code)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _onnx2c(model: Path, code: Path) -> None:
+    done = subprocess.run(["onnx2c", str(model)], check=True, capture_output=True)
+    code.write_bytes(done.stdout)
 
 
 def page(rows: Sequence[Row], count: int) -> list[str]:
