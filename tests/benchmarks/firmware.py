@@ -5,6 +5,11 @@
 Baselines: the parent as plain nested loops (`tests.benchmarks.dense_c`), the parent by emx-onnx-cgen and by onnx2c where
 they are installed, and the parent by our own kernels, which leave out activations that are zero. Instructions are QEMU's, not cycles; flash is
 that of the linked program without the inputs, start-up code included.
+
+How to get the generators, of which the product needs none: `pip install emx-onnx-cgen` (1.4.0 was used); onnx2c (commit
+ea045cc1 of github.com/kraiskil/onnx2c was used) with its submodules, `apt-get install cmake g++ protobuf-compiler
+libprotobuf-dev`, then `cmake -DCMAKE_BUILD_TYPE=Release … && make onnx2c`, and the program on the path. Both are given the
+model with a fixed batch of one, as a symbolic batch would become a parameter of the function.
 """
 
 from __future__ import annotations
@@ -103,9 +108,9 @@ def programs(bundle: Bundle) -> dict[str, Writer]:
     family = bundle.family
     corners = family.lower, family.upper
     writers: dict[str, Writer] = {"parent, dense loops": lambda out: write_dense(family.parent, out)}
-    if importlib.util.find_spec("emx_onnx_cgen") and _has_fixed_batch(bundle):
+    if importlib.util.find_spec("emx_onnx_cgen"):
         writers["emx-onnx-cgen: parent"] = lambda out: write_generated(bundle, out, _emx)
-    if shutil.which("onnx2c") and _has_fixed_batch(bundle):
+    if shutil.which("onnx2c"):
         writers["onnx2c: parent"] = lambda out: write_generated(bundle, out, _onnx2c)
     writers["parent, zeros left out"] = lambda out: emit_parent_c99(family.parent, *corners, out, "net")
     for layout in get_args(Layout):
@@ -113,16 +118,20 @@ def programs(bundle: Bundle) -> dict[str, Writer]:
     return writers
 
 
-def _has_fixed_batch(bundle: Bundle) -> bool:
-    """Whether the model file has no symbolic dimension, which would become a parameter of the generated function."""
-    model = onnx.load_model_from_string(bundle.read(bundle.manifest.source))
-    return all(dim.dim_value > 0 for value in model.graph.input for dim in value.type.tensor_type.shape.dim)
+def one_row(content: bytes) -> bytes:
+    """A model file with ones for the symbolic dimensions of its inputs and outputs."""
+    model = onnx.load_model_from_string(content)
+    for value in (*model.graph.input, *model.graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            dim.dim_value = dim.dim_value or 1
+    del model.graph.value_info[:]
+    return bytes(model.SerializeToString())
 
 
 def write_generated(bundle: Bundle, out: Path, generate: Callable[[Path, Path], object]) -> None:
     """The model file by a code generator, behind the interface of a package."""
     out.mkdir(parents=True)
-    (out / "model.onnx").write_bytes(bundle.read(bundle.manifest.source))
+    (out / "model.onnx").write_bytes(one_row(bundle.read(bundle.manifest.source)))
     generate(out / "model.onnx", out / "generated.c")
     entry = r"^void (\w+)\(const float \w+((?:\[[^]]+\])+), float \w+((?:\[[^]]+\])+)\)"
     name, given, got = re.findall(entry, (out / "generated.c").read_text(), re.MULTILINE)[-1]
