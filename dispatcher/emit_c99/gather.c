@@ -26,7 +26,6 @@ NETSLICER_PART void netslicer_append_at(netslicer_end *end, const netslicer_dens
 NETSLICER_PART void netslicer_gather_quads(const netslicer_dense_layer *layer, const netslicer_index *units, uint32_t live,
                                            unsigned quads)
 {
-    const netslicer_index at[8] = {units[0], units[1], units[2], units[3], units[4], units[5], units[6], units[7]};
     netslicer_quad q0, q1;
     const float *weights = layer->weights, *value = layer->source->values;
     const netslicer_row *row = layer->source->rows, *const last = row + layer->source->count;
@@ -36,16 +35,16 @@ NETSLICER_PART void netslicer_gather_quads(const netslicer_dense_layer *layer, c
         do {
             const float *w = weights + *row++;
             const float h = *value++;
-            netslicer_add_terms_at(&q0, w, at, h);
+            netslicer_add_terms_at(&q0, w, units, h);
             if (quads > 1U) {
-                netslicer_add_terms_at(&q1, w, at + 4, h);
+                netslicer_add_terms_at(&q1, w, units + 4, h);
             }
         } while (row != last);
     }
     netslicer_end end = netslicer_end_of(layer->list);
-    netslicer_append_at(&end, layer, &q0, at, live);
+    netslicer_append_at(&end, layer, &q0, units, live);
     if (quads > 1U) {
-        netslicer_append_at(&end, layer, &q1, at + 4, live >> 4);
+        netslicer_append_at(&end, layer, &q1, units + 4, live >> 4);
     }
     netslicer_close(layer->list, end);
 }
@@ -72,7 +71,7 @@ static void netslicer_gather_most(const netslicer_dense_layer *layer, const nets
 }
 
 /* Appends one to three units, given by ascending positions. */
-static void netslicer_gather_rest(const netslicer_dense_layer *layer, const netslicer_index *units, unsigned count)
+static void netslicer_gather_rest(const netslicer_dense_layer *layer, netslicer_index *units, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         netslicer_append_value(layer, units[i], netslicer_sum_1(layer, units[i], 0.0f, 0));
@@ -92,12 +91,16 @@ static void netslicer_gather_most(const netslicer_dense_layer *layer, const nets
 }
 
 /* Appends one to seven units, given by ascending positions. */
-static void netslicer_gather_rest(const netslicer_dense_layer *layer, const netslicer_index *units, unsigned count)
+static void netslicer_gather_rest(const netslicer_dense_layer *layer, netslicer_index *units, unsigned count)
 {
-    if (count > 4U) {
-        netslicer_gather_8(layer, units, 0xFFU >> (8U - count));
+    const uint32_t live = ((uint32_t)1 << count) - 1U;
+    for (; count % 4U != 0U; count++) {
+        units[count] = units[0]; /* any unit fills up */
+    }
+    if (count == 8U) {
+        netslicer_gather_8(layer, units, live);
     } else {
-        netslicer_gather_4(layer, units, 0xFU >> (4U - count));
+        netslicer_gather_4(layer, units, live);
     }
 }
 #endif
@@ -121,7 +124,7 @@ NETSLICER_PART unsigned netslicer_lowest(unsigned bits)
  * and then one by one. */
 static void netslicer_gather_units(const netslicer_dense_layer *layer, size_t n, const uint8_t *mask)
 {
-    netslicer_index units[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    netslicer_index units[8];
     unsigned count = 0;
     for (size_t first = 0; first < n; first += 8U) {
         for (unsigned live = *mask; live != 0U; live &= live - 1U) {
