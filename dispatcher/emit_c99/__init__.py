@@ -123,7 +123,7 @@ def maskable(family: Family) -> bool:
 def masked_macs(family: Family) -> NDArray[np.int64]:
     """Multiply-accumulates of every member ``[n_members]`` in layout ``masked``, no more for any input.
 
-    They count units that are not live but computed in one block with others; in layout ``packed`` there are none, and
+    They count units that are not live but computed in one pass with others; in layout ``packed`` there are none, and
     the count is that of `dispatcher.cost`. Without a floating-point unit the C computes live units only.
     """
     return member_macs(family.parent, family.members, compile_network(family.parent))

@@ -1,32 +1,32 @@
-"""In which blocks the C computes the units of a dense layer, and which it leaves out: ``netslicer_append_units``."""
+"""In which quads the C computes the units of a dense layer, and which it leaves out: ``netslicer_append_units``."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-WIDEST = 16
+QUAD = 4  # units
+MOST_QUADS = 7  # in one pass over the source: their sums stay in registers
 
 
-def blocks(width: int) -> Iterator[tuple[int, int]]:
-    """First unit and number of units of each block: sixteens, then at most one of eight, four, two and one."""
-    first = 0
-    while first < width:
-        size = min(WIDEST, 1 << ((width - first).bit_length() - 1))
-        yield first, size
-        first += size
+def padded(width: int) -> int:
+    """Units in whole quads."""
+    return -(-width // QUAD) * QUAD
 
 
 def computed_units(live: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Units ``[n_sets]`` in blocks with a live unit, for sets of live units ``[n_sets, width]``.
+    """Units ``[n_sets]`` that are computed for sets of live units ``[n_sets, width]``, those that fill up included.
 
-    A block of sixteen counts as two of eight if one of them has no live unit.
+    A pass begins with a quad that has a live unit, and ends with the last such of at most `MOST_QUADS`.
     """
-    total = np.zeros(len(live), np.int64)
-    for first, size in blocks(live.shape[1]):
-        part = min(size, WIDEST // 2)
-        for start in range(first, first + size, part):
-            total += part * live[:, start : start + part].any(axis=1)
+    width = padded(live.shape[1])
+    units = np.pad(live, ((0, 0), (0, width - live.shape[1]))).reshape(len(live), -1, QUAD)
+    quads = np.asarray(units.any(axis=2))
+    ends, total = np.zeros(len(live), np.int64), np.zeros(len(live), np.int64)
+    for first in range(quads.shape[1]):
+        begins = quads[:, first] & (first >= ends)
+        window = quads[:, first : first + MOST_QUADS]
+        lengths = window.shape[1] - window[:, ::-1].argmax(axis=1)
+        ends[begins] = first + lengths[begins]
+        total[begins] += QUAD * lengths[begins]
     return total

@@ -35,9 +35,9 @@ class StackBytes:
     -Os, -O2 and -O3, rounded up; they are those of -O0.
     """
 
-    run: int = 704
+    run: int = 1440
     route: int = 96
-    selfcheck: int = 1328
+    selfcheck: int = 2304
 
 
 def package_report(

@@ -21,6 +21,7 @@
 #pragma STDC FP_CONTRACT OFF
 #elif !defined(NETSLICER_NO_PRAGMA) /* GCC does not know the pragma of C99 */
 #pragma GCC optimize("fp-contract=off")
+#pragma GCC optimize("no-schedule-insns") /* or loads of weights push sums out of the registers */
 #endif
 
 /* Dense kernels keep their sums in registers if their parts are compiled in the one place and they themselves are not

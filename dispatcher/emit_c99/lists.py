@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
+
+from dispatcher.emit_c99.blocks import padded
 from dispatcher.emit_c99.steps import Kind, Program, Step
 
 
@@ -22,10 +25,18 @@ def hand_on_lists(program: Program) -> Program:
     steps, widths = list(program.steps), list(program.widths)
     for index, (step, following) in enumerate(zip(program.steps, program.steps[1:], strict=False)):
         if _hands_on(step, following) and reads[step.target] == 1:
-            steps[index] = replace(steps[index], to_list=True)
+            steps[index] = _padded(replace(steps[index], to_list=True))
             steps[index + 1] = replace(steps[index + 1], from_list=True)
             widths[step.target] = 0
     return replace(program, steps=tuple(steps), widths=tuple(widths))
+
+
+def _padded(step: Step) -> Step:
+    """The step with zeros at the ends of its rows of numbers: kernels compute four units at a time."""
+    rows = step.floats.reshape(-1, step.n_out)
+    floats = np.zeros((len(rows), padded(step.n_out)), np.float32)
+    floats[:, : step.n_out] = rows
+    return replace(step, floats=floats.ravel())
 
 
 def _hands_on(step: Step, following: Step) -> bool:

@@ -172,12 +172,12 @@ def live_matrix(sets: Sequence[LiveSet], width: int) -> NDArray[np.bool_]:
 
 
 def gathered_sets(live: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Sets ``[n_sets]`` whose live units are computed apart, four at a time, instead of in whole blocks.
+    """Sets ``[n_sets]`` whose live units are computed apart, eight at a time, instead of in whole passes.
 
     Gathered units cost more instructions each, as the addresses of their weights are computed one by one: on a
-    Cortex-M4F, shares from 7/16 to 9/16 of the blocks' units are equally good limits.
+    Cortex-M4F and RV32F, 4/9 of the passes' units is a better limit than 1/2 or 9/16.
     """
-    few: NDArray[np.bool_] = 2 * live.sum(axis=1) <= computed_units(live)
+    few: NDArray[np.bool_] = 9 * live.sum(axis=1) <= 4 * computed_units(live)
     return few
 
 
@@ -233,7 +233,7 @@ def member_macs(parent: Layers, members: Sequence[Member], program: Program) -> 
 def _computed(targets: Sequence[LiveSet], step: Step) -> NDArray[np.int64]:
     """Units ``[n_members]`` that a Dense step computes term by term."""
     live = live_matrix(targets, step.n_out)
-    whole = computed_units(live) if step.to_list else np.full(len(targets), step.n_out)
+    whole = np.minimum(computed_units(live), step.n_out) if step.to_list else np.full(len(targets), step.n_out)
     apart = live.sum(axis=1) - [len(one.specials) for one in targets]
     special = np.array([bool(one.specials) for one in targets])
     gathered = gathered_sets(live) & step.to_list

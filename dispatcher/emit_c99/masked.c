@@ -42,7 +42,8 @@ static void netslicer_do_live(const netslicer_step *step, const netslicer_work *
     const uint8_t *mask = netslicer_mask(slot, set);
     if (set >= slot->plain) {
         const size_t first = netslicer_special_sets[slot->specials + (set - slot->plain)];
-        netslicer_each_unit(layer, step->n_in, step->n_out, mask, netslicer_specials + first);
+        const netslicer_special *special = netslicer_specials + first;
+        netslicer_each_unit(layer, step->n_in, step->n_out, netslicer_stride(step), mask, special);
     } else if (layer->list == NULL) {
         netslicer_store_units(layer, step->n_out);
     } else if (set < slot->gathered || NETSLICER_SLOW_FLOATS != 0) {

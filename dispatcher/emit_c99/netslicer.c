@@ -47,33 +47,40 @@ static const float *netslicer_table(uint32_t place)
 typedef struct {
     float *values;
     size_t member;
-    netslicer_list source; /* read by the dense step */
-    netslicer_list target; /* written by it, if another reads it next */
+    netslicer_list *source; /* read by the dense step */
+    netslicer_list *target; /* written by it, if another reads it next */
 } netslicer_work;
+
+/* Numbers from one source unit's weights to the next's: those of a step that leaves a list are filled up to whole quads. */
+NETSLICER_PART size_t netslicer_stride(const netslicer_step *step)
+{
+    return (step->flags & NETSLICER_TO_LIST) != 0 ? (step->n_out + (size_t)3) / 4U * 4U : step->n_out;
+}
 
 #include "packed.c"
 
 static void netslicer_do_dense(const netslicer_step *step, netslicer_work *work)
 {
     const int has_start = (step->flags & NETSLICER_HAS_START) != 0, to_list = (step->flags & NETSLICER_TO_LIST) != 0;
+    const size_t stride = netslicer_stride(step);
     netslicer_dense_layer layer;
     if ((step->flags & NETSLICER_FROM_LIST) == 0) {
         const uint8_t *mask = netslicer_source_mask(step, work);
-        netslicer_list_active(work->values + step->source, step->n_in, mask, step->n_out, &work->source);
+        netslicer_list_active(work->values + step->source, step->n_in, mask, stride, work->source);
     }
-    layer.source = &work->source;
+    layer.source = work->source;
     layer.bias = netslicer_table(step->table);
-    layer.start = has_start != 0 ? layer.bias + step->n_out : NULL;
-    layer.weights = layer.bias + (has_start != 0 ? 2U : 1U) * (size_t)step->n_out;
-    layer.list = to_list != 0 ? &work->target : NULL;
+    layer.start = has_start != 0 ? layer.bias + stride : NULL;
+    layer.weights = layer.bias + (has_start != 0 ? 2U : 1U) * stride;
+    layer.list = to_list != 0 ? work->target : NULL;
     layer.row = 0;
-    layer.row_step = to_list != 0 ? step[1].n_out : 0U;
+    layer.row_step = to_list != 0 ? netslicer_stride(step + 1) : 0U;
     layer.target = work->values + step->target;
     layer.has_relu = (step->flags & NETSLICER_HAS_RELU) != 0;
-    work->target.count = 0;
+    work->target->count = 0;
     netslicer_do_units(step, work, &layer);
     if (to_list != 0) {
-        const netslicer_list written = work->target;
+        netslicer_list *const written = work->target;
         work->target = work->source;
         work->source = written;
     }
@@ -133,13 +140,11 @@ int netslicer_run(const float *in, float *out, netslicer_scratch *scratch)
     if (cell < 0) {
         return cell;
     }
-    netslicer_work work = {scratch->values, netslicer_member_of((size_t)cell), {NULL, NULL, 0}, {NULL, NULL, 0}};
+    netslicer_list lists[2] = {{scratch->list_values[0], scratch->list_rows[0], 0},
+                               {scratch->list_values[1], scratch->list_rows[1], 0}};
+    netslicer_work work = {scratch->values, netslicer_member_of((size_t)cell), &lists[0], &lists[1]};
     const netslicer_program *program = netslicer_program_of(work.member);
     const netslicer_step *step = netslicer_steps + program->first_step;
-    work.source.values = scratch->list_values[0];
-    work.source.rows = scratch->list_rows[0];
-    work.target.values = scratch->list_values[1];
-    work.target.rows = scratch->list_rows[1];
     netslicer_load(in, work.values + program->input);
     for (size_t count = program->steps; count > 0; count--) {
         netslicer_do_step(step, &work);

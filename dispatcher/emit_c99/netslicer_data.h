@@ -28,7 +28,8 @@ typedef struct {
 } netslicer_program;
 
 /* Kinds of steps; in brackets the numbers at the step's place `table`. */
-#define NETSLICER_DENSE 0   /* target = weights * source + bias [bias: n_out][start: n_out, if flagged][weights: n_in * n_out] */
+#define NETSLICER_DENSE 0   /* target = weights * source + bias [bias: n_out][start: n_out, if flagged][weights: n_in * n_out];
+                             if it leaves a list, n_out here is the next multiple of four, and zeros fill up */
 #define NETSLICER_RELU 1    /* target = max(source, 0) */
 #define NETSLICER_ADD 2     /* target = source + second */
 #define NETSLICER_PLUS 3    /* target = source + constants [n_out] */

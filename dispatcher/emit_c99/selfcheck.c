@@ -1,7 +1,7 @@
 /* The arithmetic that the compiler's options and the floating-point unit's modes leave us with. */
 
 #define NETSLICER_CHECK_TERMS 5
-#define NETSLICER_CHECK_UNITS 16
+#define NETSLICER_CHECK_UNITS 28
 
 /* Factors and values of the terms. */
 static const float netslicer_check_factors[NETSLICER_CHECK_TERMS] = {
@@ -28,13 +28,16 @@ static int netslicer_check_sums(const float *sums, size_t n)
     return NETSLICER_OK;
 }
 
-/* Computes n equal units, n <= NETSLICER_CHECK_UNITS, by every kernel for so many. */
+/* Computes n equal units, a multiple of four up to NETSLICER_CHECK_UNITS, by every kernel for so many; and n - 1 without a
+ * list, one by one those that make no four. */
 static int netslicer_check_units(const netslicer_list *source, const float *weights, size_t n)
 {
     float sums[2 * NETSLICER_CHECK_UNITS];
     netslicer_row rows[2 * NETSLICER_CHECK_UNITS];
     netslicer_list list = {sums, rows, 0};
-    const uint8_t mask[2] = {0xFFU, (uint8_t)(0xFFU >> (NETSLICER_CHECK_UNITS - n))};
+    const uint32_t units = ((uint32_t)1 << n) - 1U;
+    const uint8_t mask[4] = {(uint8_t)(units & 0xFFU), (uint8_t)(units >> 8 & 0xFFU), (uint8_t)(units >> 16 & 0xFFU),
+                             (uint8_t)(units >> 24)};
     netslicer_dense_layer layer = {source, weights, netslicer_zeros, NULL, &list, 0, 1, NULL, 0};
     const size_t count = netslicer_append_every_way(&layer, n, mask);
     if (list.count != count || netslicer_check_sums(sums, count) != NETSLICER_OK) {
@@ -43,11 +46,11 @@ static int netslicer_check_units(const netslicer_list *source, const float *weig
     layer.weights = weights;
     layer.bias = netslicer_zeros;
     layer.target = sums;
-    netslicer_store_units(&layer, n);
-    return netslicer_check_sums(sums, n);
+    netslicer_store_units(&layer, n - 1U);
+    return netslicer_check_sums(sums, n - 1U);
 }
 
-/* Computes sixteen equal units, then fifteen, so that the kernels for sixteen, eight, four, two and one of them run:
+/* Computes 28 equal units, then 24, and so on, so that all kernels run:
  *
  *     -A + fl(a * a) - B + fl(b * b) + 2^-127, where fl(a * a) = A is rounded down and fl(b * b) = B is rounded up.
  *
@@ -66,8 +69,10 @@ int netslicer_selfcheck(void)
             weights[j * NETSLICER_CHECK_UNITS + i] = netslicer_read(&netslicer_check_factors[j]);
         }
     }
-    if (netslicer_check_units(&source, weights, NETSLICER_CHECK_UNITS) != NETSLICER_OK) {
-        return NETSLICER_WRONG_ARITHMETIC;
+    for (size_t n = NETSLICER_CHECK_UNITS; n > 0; n -= 4U) {
+        if (netslicer_check_units(&source, weights, n) != NETSLICER_OK) {
+            return NETSLICER_WRONG_ARITHMETIC;
+        }
     }
-    return netslicer_check_units(&source, weights, NETSLICER_CHECK_UNITS - 1);
+    return NETSLICER_OK;
 }

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.emit_c99.blocks import padded
 from dispatcher.emit_c99.live import LiveTables, live_tables
 from dispatcher.emit_c99.pools import FloatPool, IndexPool
 from dispatcher.emit_c99.program import compile_network
@@ -171,7 +172,7 @@ class _Builder:
         dense = [step for step in program.steps if step.kind is Kind.DENSE]
         self.scratch_floats = max(self.scratch_floats, placement.floats)
         self.list_units = max(self.list_units, *(step.n_in for step in dense), 1)
-        self.last_row = max(self.last_row, *((step.n_in - 1) * step.n_out for step in dense), 0)
+        self.last_row = max(self.last_row, *((step.n_in - 1) * padded(step.n_out) for step in dense), 0)
 
     def _row(self, step: Step, placement: Placement) -> StepRow:
         """A step with its buffers placed and its numbers pooled."""

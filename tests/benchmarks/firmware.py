@@ -2,9 +2,14 @@
 
     python -m tests.benchmarks.firmware NAME=BUNDLE … --points 1000 --out artifacts/benchmarks
 
-Baselines: the parent as plain nested loops (`tests.benchmarks.dense_c`), the parent by emx-onnx-cgen where it is installed,
-and the parent by our own kernels, which leave out activations that are zero. Instructions are QEMU's, not cycles; flash is
+Baselines: the parent as plain nested loops (`tests.benchmarks.dense_c`), the parent by emx-onnx-cgen and by onnx2c where
+they are installed, and the parent by our own kernels, which leave out activations that are zero. Instructions are QEMU's, not cycles; flash is
 that of the linked program without the inputs, start-up code included.
+
+How to get the generators, of which the product needs none: `pip install emx-onnx-cgen` (1.4.0 was used); onnx2c (commit
+ea045cc1 of github.com/kraiskil/onnx2c was used) with its submodules, `apt-get install cmake g++ protobuf-compiler
+libprotobuf-dev`, then `cmake -DCMAKE_BUILD_TYPE=Release … && make onnx2c`, and the program on the path. Both are given the
+model with a fixed batch of one, as a symbolic batch would become a parameter of the function.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -74,7 +80,7 @@ def measure(name: str, bundle: Bundle, boards: Sequence[Board], count: int) -> I
     points = random_points(bundle.family, count, np.random.default_rng(0))
     for program, write in programs(bundle).items():
         for board in boards:
-            if program.startswith("emx") and "arm" not in board.toolchain:
+            if program.startswith(("emx", "onnx2c")) and "arm" not in board.toolchain:
                 continue  # it needs a C library's headers
             for level in LEVELS:
                 with tempfile.TemporaryDirectory() as directory:
@@ -102,28 +108,33 @@ def programs(bundle: Bundle) -> dict[str, Writer]:
     family = bundle.family
     corners = family.lower, family.upper
     writers: dict[str, Writer] = {"parent, dense loops": lambda out: write_dense(family.parent, out)}
-    if importlib.util.find_spec("emx_onnx_cgen") and _has_fixed_batch(bundle):
-        writers["emx-onnx-cgen: parent"] = lambda out: write_emx(bundle, out)
+    if importlib.util.find_spec("emx_onnx_cgen"):
+        writers["emx-onnx-cgen: parent"] = lambda out: write_generated(bundle, out, _emx)
+    if shutil.which("onnx2c"):
+        writers["onnx2c: parent"] = lambda out: write_generated(bundle, out, _onnx2c)
     writers["parent, zeros left out"] = lambda out: emit_parent_c99(family.parent, *corners, out, "net")
     for layout in get_args(Layout):
         writers[f"family, {layout}"] = lambda out, layout=layout: emit_c99(family, bundle.digest, out, "net", layout)
     return writers
 
 
-def _has_fixed_batch(bundle: Bundle) -> bool:
-    """Whether the model file has no symbolic dimension, which would become a parameter of the generated function."""
-    model = onnx.load_model_from_string(bundle.read(bundle.manifest.source))
-    return all(dim.dim_value > 0 for value in model.graph.input for dim in value.type.tensor_type.shape.dim)
+def one_row(content: bytes) -> bytes:
+    """A model file with ones for the symbolic dimensions of its inputs and outputs."""
+    model = onnx.load_model_from_string(content)
+    for value in (*model.graph.input, *model.graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            dim.dim_value = dim.dim_value or 1
+    del model.graph.value_info[:]
+    return bytes(model.SerializeToString())
 
 
-def write_emx(bundle: Bundle, out: Path) -> None:
-    """The model file by emx-onnx-cgen, behind the interface of a package."""
+def write_generated(bundle: Bundle, out: Path, generate: Callable[[Path, Path], object]) -> None:
+    """The model file by a code generator, behind the interface of a package."""
     out.mkdir(parents=True)
-    (out / "model.onnx").write_bytes(bundle.read(bundle.manifest.source))
-    command = [sys.executable, "-m", "emx_onnx_cgen", "compile", str(out / "model.onnx"), str(out / "emx.c")]
-    subprocess.run(command, check=True, capture_output=True)
+    (out / "model.onnx").write_bytes(one_row(bundle.read(bundle.manifest.source)))
+    generate(out / "model.onnx", out / "generated.c")
     entry = r"^void (\w+)\(const float \w+((?:\[[^]]+\])+), float \w+((?:\[[^]]+\])+)\)"
-    name, given, got = re.findall(entry, (out / "emx.c").read_text(), re.MULTILINE)[-1]
+    name, given, got = re.findall(entry, (out / "generated.c").read_text(), re.MULTILINE)[-1]
     n_in, n_out = bundle.family.parent[0].width, bundle.family.parent[-1].width
     (out / "net.h").write_text(
         f"#define NET_INPUTS {n_in}\n#define NET_OUTPUTS {n_out}\n#define NET_OK 0\ntypedef int net_scratch;\n"
@@ -134,6 +145,16 @@ def write_emx(bundle: Bundle, out: Path) -> None:
         "int net_run(const float *in, float *out, net_scratch *scratch)\n"
         f"{{\n    {name}((const void *)in, (void *)out);\n    (void)scratch;\n    return NET_OK;\n}}\n"
     )
+
+
+def _emx(model: Path, code: Path) -> None:
+    command = [sys.executable, "-m", "emx_onnx_cgen", "compile", str(model), str(code)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _onnx2c(model: Path, code: Path) -> None:
+    done = subprocess.run(["onnx2c", str(model)], check=True, capture_output=True)
+    code.write_bytes(done.stdout)
 
 
 def page(rows: Sequence[Row], count: int) -> list[str]:

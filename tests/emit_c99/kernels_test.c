@@ -61,6 +61,7 @@ static void expect(const char *what, const float *got, const float *expected, si
 /* A dense layer with random numbers and its source. */
 typedef struct {
     size_t n_in, n_out;
+    size_t stride; /* of the weights: n_out, or in whole quads for layers that leave a list */
     float weights[most * most], bias[most], start[most], source[most];
     float values[most], results[most + 1];
     netslicer_row rows[most], result_rows[most + 1];
@@ -68,14 +69,21 @@ typedef struct {
     uint8_t mask[most / 8];
 } problem;
 
-static problem *make(size_t n_in, size_t n_out)
+static problem *make(size_t n_in, size_t n_out, int to_list)
 {
     static problem p;
     p.n_in = n_in;
     p.n_out = n_out;
+    p.stride = to_list != 0 ? (n_out + 3) / 4 * 4 : n_out;
     fill(p.weights, most * most);
     fill(p.bias, most);
     fill(p.start, most);
+    for (size_t i = n_out; i < p.stride; i++) { /* zeros fill up */
+        p.bias[i] = p.start[i] = 0.0f;
+        for (size_t j = 0; j < n_in; j++) {
+            p.weights[j * p.stride + i] = 0.0f;
+        }
+    }
     fill(p.source, most);
     p.list.values = p.values;
     p.list.rows = p.rows;
@@ -91,7 +99,7 @@ static problem *make(size_t n_in, size_t n_out)
     if (n_out % 8 != 0) {
         p.mask[n_out / 8] &= (uint8_t)(0xFFU >> (8 - n_out % 8)); /* no bits beyond the last unit, as emitted */
     }
-    netslicer_list_active(p.source, n_in, NULL, n_out, &p.list);
+    netslicer_list_active(p.source, n_in, NULL, p.stride, &p.list);
     return &p;
 }
 
@@ -112,7 +120,7 @@ static int is_live(const problem *p, size_t unit)
 static float unit_value(const problem *p, size_t unit, float acc, size_t first)
 {
     for (size_t j = first; j < p->n_in; j++) {
-        const float product = p->weights[j * p->n_out + unit] * p->source[j];
+        const float product = p->weights[j * p->stride + unit] * p->source[j];
         acc = acc + product;
     }
     return acc + p->bias[unit];
@@ -140,7 +148,7 @@ static void expect_list(const char *what, const problem *p, const float *values,
 
 static void test_lists(size_t n_in, size_t n_out, int has_start, int has_mask)
 {
-    problem *p = make(n_in, n_out);
+    problem *p = make(n_in, n_out, 1);
     netslicer_dense_layer layer = layer_of(p, has_start, 1);
     float expected[most];
     for (size_t i = 0; i < n_out; i++) {
@@ -152,7 +160,7 @@ static void test_lists(size_t n_in, size_t n_out, int has_start, int has_mask)
 
 static void test_gathered(size_t n_in, size_t n_out)
 {
-    problem *p = make(n_in, n_out);
+    problem *p = make(n_in, n_out, 1);
     const netslicer_dense_layer layer = layer_of(p, 0, 1);
     float expected[most];
     for (size_t i = 0; i < n_out; i++) {
@@ -164,7 +172,7 @@ static void test_gathered(size_t n_in, size_t n_out)
 
 static void test_vectors(size_t n_in, size_t n_out, int has_start, int has_relu)
 {
-    problem *p = make(n_in, n_out);
+    problem *p = make(n_in, n_out, 0);
     netslicer_dense_layer layer = layer_of(p, has_start, 0);
     float expected[most + 1];
     for (size_t i = 0; i < n_out; i++) {
@@ -180,7 +188,7 @@ static void test_vectors(size_t n_in, size_t n_out, int has_start, int has_relu)
 /* Every third live unit has a prefix, every fifth another one is constant. */
 static void test_special_units(size_t n_in, size_t n_out, int to_list, int has_relu)
 {
-    problem *p = make(n_in, n_out);
+    problem *p = make(n_in, n_out, to_list);
     netslicer_dense_layer layer = layer_of(p, 0, to_list);
     netslicer_special specials[most + 1];
     float expected[most + 1];
@@ -201,7 +209,7 @@ static void test_special_units(size_t n_in, size_t n_out, int to_list, int has_r
     }
     specials[count].unit = (netslicer_index)n_out;
     layer.has_relu = has_relu;
-    netslicer_each_unit(&layer, n_in, n_out, p->mask, specials);
+    netslicer_each_unit(&layer, n_in, n_out, p->stride, p->mask, specials);
     if (to_list != 0) {
         expect_list("each to list", p, expected, 0);
     } else {
@@ -212,7 +220,7 @@ static void test_special_units(size_t n_in, size_t n_out, int to_list, int has_r
 
 static void test_list_of_live_units(size_t n)
 {
-    problem *p = make(n, n);
+    problem *p = make(n, n, 0);
     size_t count = 0;
     netslicer_list_active(p->source, n, p->mask, row_step, &p->list);
     for (size_t i = 0; i < n; i++) {

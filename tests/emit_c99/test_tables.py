@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatcher.emit_c99.blocks import blocks, computed_units
+from dispatcher.emit_c99.blocks import MOST_QUADS, QUAD, computed_units
 from dispatcher.emit_c99.live import LiveRow, SlotRow, SpecialRow
 from dispatcher.emit_c99.pools import FloatPool, IndexPool
 from dispatcher.emit_c99.program import compile_network
@@ -57,7 +57,7 @@ def test_members_share_the_layers_that_they_have_in_common():
     family = make_family(parent, 2, lambda cell: (whole_member(parent), small)[cell])
     first, second = (build_tables(family).steps[index] for index in (0, 3))
     assert first == second
-    assert build_tables(family).chunks[0].size == (3 * 6 + 6) + (6 * 6 + 6) + (6 * 2 + 2) + (6 * 5 + 5) + (5 * 2 + 2)
+    assert build_tables(family).chunks[0].size == (3 * 8 + 8) + (6 * 8 + 8) + (6 * 2 + 2) + (6 * 8 + 8) + (5 * 2 + 2)
 
 
 def test_split_rows_of_a_tree_by_hand():
@@ -164,10 +164,19 @@ def units_of(live, member: int, number: int, width: int) -> tuple[int, ...]:
     return tuple(np.flatnonzero(bits).tolist())
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=70))
-def test_blocks_cover_the_layer_and_count_if_a_unit_is_live(units):
-    live = np.array([units])
-    starts = [first for first, _ in blocks(len(units))]
-    assert np.cumsum([0, *(size for _, size in blocks(len(units)))]).tolist() == [*starts, len(units)]
-    halves = [(first + half, min(size, 8)) for first, size in blocks(len(units)) for half in range(0, size, 8)]
-    assert computed_units(live).tolist() == [sum(size for first, size in halves if any(units[first : first + size]))]
+@given(st.lists(st.booleans(), min_size=1, max_size=140))
+def test_computed_units_are_those_of_the_passes(units):
+    """The C's rule, quad by quad: see netslicer_append_units."""
+    quads = [any(units[first : first + QUAD]) for first in range(0, len(units), QUAD)]
+    computed, first = set(), 0
+    while first < len(quads):
+        if not quads[first]:
+            first += 1
+            continue
+        window = quads[first : first + MOST_QUADS]
+        while not window[-1]:
+            window.pop()
+        computed |= set(range(first, first + len(window)))
+        first += len(window)
+    assert computed_units(np.array([units])).tolist() == [QUAD * len(computed)]
+    assert {index for index, live in enumerate(quads) if live} <= computed

@@ -1,25 +1,30 @@
-"""Copies of a family with one planted fault, and what such a copy answers."""
+"""Copies of a family with one planted fault, and what such a copy answers.
+
+A packed copy holds every member's weights; a masked one the parent's, once, and for every member which units are live.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dispatcher.emit_c99 import Layout
 from dispatcher.evaluate import Evaluator
-from dispatcher.layers import Dense, Layers
-from dispatcher.plan import Family, Split, Tree, member_layers
+from dispatcher.layers import Dense, Layers, Relu
+from dispatcher.plan import Family, Member, MemberLayer, Split, Tree, member_layers
 from dispatcher.route import Router
 
 
 @dataclass(frozen=True, eq=False)
 class Copy:
-    """What a device holds: a routing tree, the member of every cell, packed members."""
+    """What a device holds: a routing tree, the member of every cell, packed members; and the family that it copies."""
 
     tree: Tree
     cells: tuple[int, ...]
     members: tuple[Layers, ...]
+    family: Family
 
     def answers(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cells ``[n]`` and outputs ``[n, n_out]``."""
@@ -37,25 +42,58 @@ Fault = Callable[[Copy, np.random.Generator], Copy]
 def copy_of(family: Family) -> Copy:
     """A copy without a fault."""
     members = tuple(member_layers(family.parent, member) for member in family.members)
-    return Copy(family.tree, family.cells, members)
+    return Copy(family.tree, family.cells, members, family)
 
 
 def flipped_bit(copy: Copy, rng: np.random.Generator) -> Copy:
     """One bit of one weight of one member flipped: every stored bit is equally likely."""
+    member, layers = _flip(copy.members, rng)
+    return replace(copy, members=(*copy.members[:member], layers, *copy.members[member + 1 :]))
+
+
+def flipped_shared_bit(copy: Copy, rng: np.random.Generator) -> Copy:
+    """One bit of one of the parent's weights flipped, which all members read."""
+    _, parent = _flip((copy.family.parent,), rng)
+    return replace(copy, members=tuple(member_layers(parent, member) for member in copy.family.members))
+
+
+def _flip(networks: Sequence[Layers], rng: np.random.Generator) -> tuple[int, Layers]:
+    """The number of one of the networks, and that network with one bit of a weight flipped."""
     places = [
-        (member, position)
-        for member, layers in enumerate(copy.members)
+        (network, position)
+        for network, layers in enumerate(networks)
         for position, layer in enumerate(layers)
         if isinstance(layer, Dense) and layer.weight.size
     ]
-    sizes = np.array([copy.members[member][position].weight.size for member, position in places])
-    member, position = places[rng.choice(len(places), p=sizes / sizes.sum())]
-    layer = copy.members[member][position]
+    sizes = np.array([networks[network][position].weight.size for network, position in places])
+    network, position = places[rng.choice(len(places), p=sizes / sizes.sum())]
+    layer = networks[network][position]
     bits = layer.weight.copy().view(np.uint32)
     bits.flat[rng.integers(bits.size)] ^= np.uint32(1 << int(rng.integers(32)))
-    layers = list(copy.members[member])
-    layers[position] = replace(layer, weight=bits.view(np.float32))
-    return replace(copy, members=(*copy.members[:member], tuple(layers), *copy.members[member + 1 :]))
+    return network, (
+        *networks[network][:position],
+        replace(layer, weight=bits.view(np.float32)),
+        *networks[network][position + 1 :],
+    )
+
+
+def flipped_mask(copy: Copy, rng: np.random.Generator) -> Copy:
+    """One live unit of a set lost, or another one taken for live, in every member that chooses this set."""
+    parent, members = copy.family.parent, copy.family.members
+    relus = [position for position, layer in enumerate(parent) if isinstance(layer, Relu) and layer.width]
+    while True:
+        position, member = int(rng.choice(relus)), members[rng.integers(len(members))]
+        units, source = member.layers[position].units, parent[position].source
+        if isinstance(parent[source], Dense) and member.layers[source] == MemberLayer(units):  # no special units
+            break
+    flipped = MemberLayer(tuple(sorted({*units} ^ {int(rng.integers(parent[position].width))})))
+    changed = []
+    for one in members:
+        layers = list(one.layers)
+        if layers[source] == MemberLayer(units):
+            layers[source] = layers[position] = flipped
+        changed.append(member_layers(parent, Member(tuple(layers))))
+    return replace(copy, members=tuple(changed))
 
 
 def wrong_member(copy: Copy, rng: np.random.Generator) -> Copy:
@@ -75,10 +113,14 @@ def moved_threshold(copy: Copy, rng: np.random.Generator) -> Copy:
     return replace(copy, tree=tree)
 
 
-FAULTS: dict[str, Fault] = {
-    "flipped bit": flipped_bit,
-    "wrong member": wrong_member,
-    "moved threshold": moved_threshold,
+FAULTS: dict[Layout, dict[str, Fault]] = {
+    "packed": {"flipped bit": flipped_bit, "wrong member": wrong_member, "moved threshold": moved_threshold},
+    "masked": {
+        "flipped bit": flipped_shared_bit,
+        "flipped bit of a mask": flipped_mask,
+        "wrong member": wrong_member,
+        "moved threshold": moved_threshold,
+    },
 }
 
 

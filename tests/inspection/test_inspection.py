@@ -27,7 +27,7 @@ from tests.dispatcher.bundle_samples import make_bundle, make_family
 from tests.dispatcher.member_samples import inactive_units, member_of
 from tests.dispatcher.network_samples import chain, random_network, random_points
 from tests.emit_c99.host import sources
-from tests.inspection.faults import copy_of, differs, flipped_bit, moved_threshold, wrong_member
+from tests.inspection.faults import copy_of, differs, flipped_bit, flipped_mask, moved_threshold, wrong_member
 
 
 def true_family(cells: int = 6, seed: int = 1):
@@ -78,6 +78,26 @@ def test_more_flipped_bits_are_found_than_by_random_inputs():
     assert rates["flipped bit"].found > 0.8 * rates["flipped bit"].visible
     assert rates["flipped bit"].found >= rates["flipped bit"].random
     assert rates["moved threshold"].found == 1 > rates["moved threshold"].random
+
+
+def test_faults_of_masked_copies_are_found():
+    """As those of packed ones; weights that no member reads can be flipped unseen."""
+    masked = detection(FAMILY, 32, 150, "masked")
+    for kind in ("flipped bit", "flipped bit of a mask"):
+        assert 0 < masked[kind].visible < 1
+        assert masked[kind].found > 0.8 * masked[kind].visible
+    assert masked["moved threshold"].found == 1
+
+
+def test_a_flipped_mask_changes_every_member_that_chooses_it():
+    copy, rng = copy_of(FAMILY), np.random.default_rng(0)
+    for _ in range(20):
+        flipped = flipped_mask(copy, rng)
+        widths = [[[layer.width for layer in one] for one in each.members] for each in (copy, flipped)]
+        changed = [(old, new) for old, new in zip(*widths, strict=True) if old != new]
+        assert changed
+        for old, new in changed:
+            assert {abs(a - b) for a, b in zip(old, new, strict=True)} == {0, 1}
 
 
 def test_a_stale_copy_is_found():
