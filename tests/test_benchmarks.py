@@ -50,12 +50,14 @@ def test_the_whole_way_benchmark(tmp_path, capsys):
 
 def test_the_beyond_benchmark(tmp_path):
     model = write_onnx(tmp_path / "tiny.onnx", chain(np.random.default_rng(5), [2, 10, 10, 4]))
-    arguments = ["--domain=-1:1", "--decision", "argmin", "--cells", "8", "--effort", "50", "--jobs", "1"]
-    assert beyond.main([str(model), *arguments, "--name", "tiny", "--out", str(tmp_path)]) == 0
-    (run,) = json.loads((tmp_path / "tiny.json").read_text())["runs"]
-    assert run["different"] == 0
-    assert 0 < run["decided"] < 1
-    assert run["mac_mean"] < run["bitwise_mac"] < run["parent_mac"]
+    arguments = ["--domain=-1:1", "--decision", "argmin", "--epsilon", "10%", "--cells", "8", "--effort", "50"]
+    assert beyond.main([str(model), *arguments, "--jobs", "1", "--name", "tiny", "--out", str(tmp_path)]) == 0
+    decision, epsilon = json.loads((tmp_path / "tiny.json").read_text())["runs"]
+    for run in (decision, epsilon):
+        assert run["different"] == 0
+        assert 0 < run["free"] < 1
+        assert run["mac_mean"] < run["bitwise_mac"] < run["parent_mac"]
+    assert 0 < epsilon["used"] <= 1
     assert "| tiny | argmin | 8 | 50 |" in (tmp_path / "tiny.md").read_text()
 
 

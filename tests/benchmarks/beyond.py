@@ -1,6 +1,7 @@
-"""What is left to compute where only the decision counts, beside families that keep every bit.
+"""What is left to compute where only the decision counts, or outputs may differ, beside families that keep every bit.
 
     python -m tests.benchmarks.beyond MODEL… --domain DOMAIN --decision argmin --cells 256 1024 --effort 200
+    python -m tests.benchmarks.beyond MODEL… --domain DOMAIN --add --epsilon 0.1% 1% --cells 256 1024 --effort 200
 
 writes ``beyond.json`` and ``beyond.md`` (or ``--name``) to ``artifacts/benchmarks`` after every run; with ``--add`` to what
 an earlier command left there. Families that keep every bit are taken from ``family.json`` where they were measured with the
@@ -10,6 +11,7 @@ same cells and effort, else compressed here.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -21,7 +23,7 @@ import numpy as np
 
 import slicer
 from dispatcher.cost import cost
-from dispatcher.emit_c99 import masked_macs, parent_family, table_sizes
+from dispatcher.emit_c99 import maskable, masked_macs, parent_family, table_sizes
 from dispatcher.interpret import eval32
 from dispatcher.load import load
 from dispatcher.plan import member_layers
@@ -39,12 +41,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.add:
         record = json.loads((options.out / f"{options.name}.json").read_text())
     record["commands"].append(_command(options))
-    for cells in options.cells:
-        for model in options.model:
-            record["runs"].append(_run(model, cells, options))
-            write_record(options.out, options.name, record, page(record))
-            print(_row(record["runs"][-1]), file=sys.stderr, flush=True)
+    for cells, model, claim in itertools.product(options.cells, options.model, _claims(options)):
+        record["runs"].append(_run(model, cells, claim, options))
+        write_record(options.out, options.name, record, page(record))
+        print(_row(record["runs"][-1]), file=sys.stderr, flush=True)
     return 0 if all(run["accepted"] and not run["different"] for run in record["runs"]) else 1
+
+
+def _claims(options: argparse.Namespace) -> list[dict]:
+    """What is asked for, as options of `slicer.Options`."""
+    decisions = [{"mode": "decision", "decision": options.decision}] if options.decision else []
+    return decisions + [{"mode": "epsilon", "epsilon": epsilon} for epsilon in options.epsilon]
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -52,7 +59,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, nargs="+")
     parser.add_argument("--domain", required=True, help="of these models")
-    parser.add_argument("--decision", choices=["argmax", "argmin"], default="argmax")
+    parser.add_argument("--decision", choices=["argmax", "argmin"])
+    parser.add_argument("--epsilon", nargs="+", default=[], help="as slicer compress takes it")
     parser.add_argument("--cells", type=int, nargs="+", default=[256])
     parser.add_argument("--effort", type=int, default=slicer.Options().effort)
     parser.add_argument("--jobs", type=int, default=-1)
@@ -65,46 +73,53 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 def _command(options: argparse.Namespace) -> str:
     """The command that reproduces the runs, with file names only."""
     words = [model.name for model in options.model] + ["--domain", Path(options.domain).name]
-    words += ["--decision", options.decision, *(["--add"] if options.add else [])]
+    words += ["--decision", options.decision] if options.decision else []
+    words += ["--epsilon", *options.epsilon] if options.epsilon else []
+    words += ["--add"] if options.add else []
     words += ["--cells", *map(str, options.cells), "--effort", str(options.effort)]
     return f"python -m tests.benchmarks.beyond {' '.join(words)}"
 
 
-def _run(model: Path, cells: int, options: argparse.Namespace) -> dict:
-    """One family of mode ``decision``: compressed, audited, measured, its decisions compared with the parent's."""
-    choice = slicer.Options(
-        mode="decision", decision=options.decision, cells=cells, effort=options.effort, jobs=options.jobs
-    )
+def _run(model: Path, cells: int, claim: dict, options: argparse.Namespace) -> dict:
+    """One family: compressed, audited, measured, compared with its parent."""
+    choice = slicer.Options(**claim, cells=cells, effort=options.effort, jobs=options.jobs)
     with tempfile.TemporaryDirectory() as directory:
         start = time.monotonic()
         bundle = slicer.compress(model, options.domain, Path(directory) / "bundle", choice)
         seconds = time.monotonic() - start
         accepted = slicer.audit(bundle.path).accepted
-        different, points = _differences(bundle)
+        different, points, used = _differences(bundle)
     family, summary = bundle.family, summarize(bundle)
     macs = np.array([cost(member_layers(family.parent, member)).mac for member in family.members])
     cells_of = list(family.cells)
     parent = table_sizes(parent_family(family.parent, family.lower, family.upper)).flash
     return {
         "model": model.stem,
-        "decision": options.decision,
+        "claim": str(claim.get("decision", claim.get("epsilon"))),
+        "mode": claim["mode"],
         "cells": cells,
         "effort": options.effort,
         "accepted": accepted,
         "points": points,
         "different": different,
+        "used": used,
         "seconds": seconds,
-        "decided": summary["decided"],
-        "decided_cells": sum(count.classes == 1 for count in bundle.counts),
+        "free": summary["decided"] + summary["affine"],
+        "free_cells": sum(count.classes == 1 or count.affine for count in bundle.counts),
         "members": summary["members"],
         "parent_mac": summary["parent_mac"],
         "bitwise_mac": _bitwise_mac(model, cells, options),
         "mac_mean": float(macs[cells_of] @ bundle.measures),
         "mac_max": int(macs.max()),
         "flash": table_sizes(family, "packed").flash / parent,
-        "masked_mac_mean": float(masked_macs(family)[cells_of] @ bundle.measures),
-        "masked_flash": table_sizes(family, "masked").flash / parent,
-    }
+    } | (_masked(bundle, parent) if maskable(family) else {})
+
+
+def _masked(bundle: slicer.Bundle, parent: int) -> dict:
+    """The family in layout ``masked``."""
+    macs = masked_macs(bundle.family)[list(bundle.family.cells)]
+    flash = table_sizes(bundle.family, "masked").flash / parent
+    return {"masked_mac_mean": float(macs @ bundle.measures), "masked_flash": flash}
 
 
 def _bitwise_mac(model: Path, cells: int, options: argparse.Namespace) -> float:
@@ -120,19 +135,22 @@ def _bitwise_mac(model: Path, cells: int, options: argparse.Namespace) -> float:
         return float(summarize(slicer.compress(model, options.domain, Path(directory) / "bundle", choice))["mac_mean"])
 
 
-def _differences(bundle: slicer.Bundle) -> tuple[int, int]:
-    """At how many points the family decides otherwise than its parent, and how many were asked."""
-    served, rng = load(bundle.path), np.random.default_rng(5)
-    winner = np.argmax if bundle.family.decision == "argmax" else np.argmin
-    batches = [random_points(bundle.family, POINTS, rng), *border_points(bundle.family, 16, rng)]
+def _differences(bundle: slicer.Bundle) -> tuple[int, int, float | None]:
+    """At how many points the family breaks its claim, how many were asked, and the largest share of a bound in use."""
+    family, served, rng = bundle.family, load(bundle.path), np.random.default_rng(5)
+    batches = [random_points(family, POINTS, rng), *border_points(family, 16, rng)]
     points = np.concatenate(batches)
-    expected = winner(eval32(bundle.family.parent, points), axis=1)
-    return int((served.decide(points) != expected).sum()), len(points)
+    expected = eval32(family.parent, points)
+    if family.epsilon is not None:
+        share = np.abs(served.predict(points) - expected.astype(np.float64)) / family.epsilon
+        return int((share > 1).any(axis=1).sum()), len(points), float(share.max())
+    winner = np.argmax if family.decision == "argmax" else np.argmin
+    return int((served.decide(points) != winner(expected, axis=1)).sum()), len(points), None
 
 
 def page(record: dict) -> list[str]:
     """The record as a table."""
-    runs = sorted(record["runs"], key=lambda run: (run["model"], run["cells"], run["effort"]))
+    runs = sorted(record["runs"], key=lambda run: (run["model"], run["cells"], run["effort"], run["claim"]))
     points = sum(run["points"] for run in runs)
     different = sum(run["different"] for run in runs)
     return [
@@ -144,7 +162,7 @@ def page(record: dict) -> list[str]:
         "*bitwise* those of a packed family that keeps every bit, with as many adaptive cells and the same effort. Flash: "
         "the tables of the emitted C, in times the parent's. "
         + ("Every bundle was audited. " if all(run["accepted"] for run in runs) else "NOT ALL WERE ACCEPTED. ")
-        + f"At {points:,} points, random and beside borders, {different:,} decisions differ from the parent's.",
+        + f"At {points:,} points, random and beside borders, {different:,} outcomes are not as proved.",
         "",
         "## Decisions",
         "",
@@ -152,16 +170,25 @@ def page(record: dict) -> list[str]:
         "",
         "| model | decision | cells | effort | decided (cells) | packed: mean (max) | x dense | x bitwise | flash | masked: mean | flash |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
-        *(_row(run) for run in runs),
+        *(_row(run) for run in runs if run["mode"] == "decision"),
+        "",
+        "## Tolerances",
+        "",
+        "ε in shares of each output's range. *Affine*: share of the volume in cells that an affine function serves. *Used*: the largest difference seen at these points, in shares of ε.",
+        "",
+        "| model | ε | cells | effort | affine (cells) | packed: mean (max) | x dense | x bitwise | flash | used |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+        *(_row(run) for run in runs if run["mode"] == "epsilon"),
     ]
 
 
 def _row(run: dict) -> str:
     """One family."""
+    last = f"{run['masked_mac_mean']:,.0f} | {run['masked_flash']:.2f}" if run["used"] is None else f"{run['used']:.2f}"
     return (
-        f"| {run['model']} | {run['decision']} | {run['cells']:,} | {run['effort']:,} | {run['decided']:.1%} ({run['decided_cells']:,}) | "
+        f"| {run['model']} | {run['claim']} | {run['cells']:,} | {run['effort']:,} | {run['free']:.1%} ({run['free_cells']:,}) | "
         f"{run['mac_mean']:,.0f} ({run['mac_max']:,}) | {run['parent_mac'] / run['mac_mean']:.2f} | "
-        f"{run['bitwise_mac'] / run['mac_mean']:.2f} | {run['flash']:.2f} | {run['masked_mac_mean']:,.0f} | {run['masked_flash']:.2f} |"
+        f"{run['bitwise_mac'] / run['mac_mean']:.2f} | {run['flash']:.2f} | {last} |"
     )
 
 
