@@ -6,6 +6,7 @@
 #include "kernels.c"
 #include "sums.c"
 #include "dense.c"
+#include "store.c"
 
 #if NETSLICER_CELLS >= INT_MAX
 #error "the index of a cell must fit an int"

@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("bundles", nargs="+", metavar="NAME=BUNDLE")
     parser.add_argument("--points", type=int, default=1000)
     parser.add_argument("--boards", nargs="+", choices=COUNTING, default=["M4F"])
+    parser.add_argument("--note", default="", help="how the bundles were made, for the page")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(argv)
     boards = [COUNTING[name] for name in options.boards]
@@ -72,7 +73,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             rows.append(row)
     if options.out:
-        write_record(options.out, "firmware", {"rows": [asdict(row) for row in rows]}, page(rows, options.points))
+        write_record(
+            options.out, "firmware", {"rows": [asdict(row) for row in rows]}, page(rows, options.points, options.note)
+        )
 
 
 def measure(name: str, bundle: Bundle, boards: Sequence[Board], count: int) -> Iterator[Row]:
@@ -157,13 +160,14 @@ def _onnx2c(model: Path, code: Path) -> None:
     code.write_bytes(done.stdout)
 
 
-def page(rows: Sequence[Row], count: int) -> list[str]:
+def page(rows: Sequence[Row], count: int, note: str = "") -> list[str]:
     """The page: for each network and board, the better level of each program."""
     lines = [
         "# Firmware",
         "",
         f"{machine()}. Mean over {count:,} uniform inputs, routing included; the better of {' and '.join(LEVELS)}. Instructions of QEMU (`-icount shift=0`), not cycles.",
-        "*Flash*: code, tables and start-up code of the linked program.",
+        "*Flash*: code, tables and start-up code of the linked program. *M0*: compiled for the Cortex-M0, run on the M3's board, which counts.",
+        f"{note} What was tried to make it faster: [`firmware_ideas.md`](firmware_ideas.md).".strip(),
         "",
     ]
     for network in dict.fromkeys(row.network for row in rows):

@@ -17,6 +17,7 @@ typedef uint16_t netslicer_index, netslicer_place, netslicer_row;
 #include "kernels.c"
 #include "sums.c"
 #include "dense.c"
+#include "store.c"
 #include "gather.c"
 
 enum { most = 40, row_step = 3 };

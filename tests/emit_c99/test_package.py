@@ -60,7 +60,7 @@ def test_the_code_is_the_templates_whatever_the_family(layout, parts, tmp_path):
     texts = [(tmp_path / package / "netslicer.c").read_text() for package in ("one", "two")]
     assert texts[0].split("*/\n", 1)[1] == texts[1].split("*/\n", 1)[1]
     assert all("declared evaluation order, contraction off" in text.split("*/\n", 1)[0] for text in texts)
-    common = ["domain.c", "kernels.c", "sums.c", "dense.c", "selfcheck.c"]
+    common = ["domain.c", "kernels.c", "sums.c", "dense.c", "store.c", "selfcheck.c"]
     for name in ("netslicer.c", *common, *parts):
         pieces = re.split(r'#include "\w+\.c"\n', (TEMPLATES / name).read_text())
         assert all(piece in texts[0] for piece in pieces)
