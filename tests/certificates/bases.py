@@ -1,8 +1,9 @@
-"""The honest bundles that lies are told about: one made by hand, a compressed chain and two compressed graphs.
+"""The honest bundles that lies are told about: made by hand, a compressed chain, two compressed graphs, a classifier.
 
 Between them the graphs have all kinds of layers; members of the first have prefixes, in the second all cells share one.
+The classifier is compressed in mode ``decision``, for the smallest of three outputs.
 
-The one made by hand, on [−1, 1]², can be checked with a pencil:
+The first one made by hand, on [−1, 1]², can be checked with a pencil:
 
     layer 1   a = −2 + x₀ + x₁/4    p = x₀ + x₁    q = x₀ − x₁    c = 3 + x₁    d = x₀ − ½
     layer 3   g = 2·relu(a) + ¾     f = relu(p) + relu(q) − 5/2   e = relu(c) − 1   h = relu(d) + ½
@@ -12,11 +13,20 @@ Cell 0 is x₀ ≤ 0, cell 1 the rest with x₁ ≤ ½, cell 2 what remains. a a
 and g are active. So g is the constant ¾, y₁ the constant −½, y₀ begins with the prefix ⅜, and h is the constant ½ in
 cell 0. p and q are needless without f. In cell 1 f needs cuts of x₁: for the whole cell the lines over p and q give
 +0.1, for x₁ cut at 0 and −½ less than zero. The root's active closings there are facts that nothing rests on.
+
+The contest is the same in mode ``decision``. y₀ − y₁ = 5/8 + relu(e) + 3·relu(h) > 0, so y₀ always is the largest
+output and y₁ the smallest. Margins are the dense layer 6 and the relu layer 7; its unit 2 is y₁ − y₀. In cell 0 both
+outputs stay classes; in the others only y₀ does: cell 1 closes the margin on both children of its root, cell 2 at its
+root. These two have one member, which has nothing but two constants.
+
+The three outputs, on [−1, 1]: y₀ = 4·relu(x) y₁ = 4·relu(−x) y₂ = |x| − ½. In the only cell y₂ never is the largest,
+but stays behind y₁ where x ≤ 0, and behind y₀ where x ≥ 0: the margins 7 and 6 of relu layer 5.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -29,11 +39,12 @@ from slicer.network import Network
 from slicer.readers import read_network_bytes
 from tests.certificates.graph_onnx import graph_bytes
 from tests.certificates.opened import Json, Opened, open_bundle
+from tests.certificates.trees import close
 from tests.onnx_files import onnx_bytes
 from tests.random_networks import chain, mixed
 
-HAND, CHAIN, PREFIXES, RESIDUAL = "hand", "chain", "prefixes", "residual"
-BASES = (HAND, CHAIN, PREFIXES, RESIDUAL)
+HAND, CHAIN, PREFIXES, RESIDUAL, CONTEST, CLASSIFIER = "hand", "chain", "prefixes", "residual", "contest", "classifier"
+BASES = (HAND, CHAIN, PREFIXES, RESIDUAL, CONTEST, CLASSIFIER)
 
 
 def base(name: str, folder: Path) -> Opened:
@@ -43,21 +54,23 @@ def base(name: str, folder: Path) -> Opened:
 
 @cache
 def _made(name: str, folder: Path) -> Opened:
-    if name == HAND:
-        return hand()
-    network, domain = _compressed(name)
+    if name in _BY_HAND:
+        return _BY_HAND[name]()
+    network, domain, options = _compressed(name)
     model = folder / f"{name}.onnx"
     model.write_bytes(graph_bytes(network))
-    bundle = compress(model, domain, folder / name, Options(cells=4, cuts="uniform", effort=60, jobs=1))
+    bundle = compress(model, domain, folder / name, replace(options, cuts="uniform", effort=60, jobs=1))
     return open_bundle(bundle.path)
 
 
-def _compressed(name: str) -> tuple[Network, str]:
-    """Network and domain; the seeds are chosen for proofs with splits in several cells."""
+def _compressed(name: str) -> tuple[Network, str, Options]:
+    """Network, domain and options; the seeds are chosen for proofs with splits in several cells."""
     if name == CHAIN:
-        return chain(np.random.default_rng(3), [2, 7, 6, 2]), "0,1;-0.5,1"
+        return chain(np.random.default_rng(3), [2, 7, 6, 2]), "0,1;-0.5,1", Options(cells=4)
+    if name == CLASSIFIER:
+        return chain(np.random.default_rng(7), [2, 5, 3]), "-1:1", Options(cells=4, mode="decision", decision="argmin")
     seed = {PREFIXES: 22, RESIDUAL: 41}[name]
-    return mixed(np.random.default_rng(seed), blocks=3, width=4), "-1:1"
+    return mixed(np.random.default_rng(seed), blocks=3, width=4), "-1:1", Options(cells=4)
 
 
 def hand_layers() -> Layers:
@@ -136,6 +149,40 @@ def worked() -> Opened:
     result.certificates = [result.certificates[0] | {"box": box, "removed": close, "tree": [{"inactive": close}]}]
     result.rebuild_members()
     return result
+
+
+def contest(decision: str = "argmax") -> Opened:
+    """The first bundle in mode ``decision``; for ``argmin`` y₁ wins."""
+    result, winner = hand(), 0 if decision == "argmax" else 1
+    result.manifest["mode"] = result.family["mode"] = "decision"
+    result.family["decision"] = decision
+    for certificate, classes in zip(result.certificates, ([0, 1], [winner], [winner]), strict=True):
+        certificate |= {"mode": "decision", "classes": classes}
+    margin = 2 * (1 - winner) + winner
+    for cell, node in ((1, 1), (1, 4), (2, 0)):
+        close(result.certificates[cell]["tree"][node], "inactive", 7, margin)
+    result.rebuild_members()
+    return result
+
+
+def three() -> Opened:
+    """The bundle of three outputs."""
+    first, second = np.array([[1], [-1]]), np.array([[4, 0], [0, 4], [1, 1]])
+    result = hand()
+    source = onnx_bytes(Network((Input(1), dense(0, first), Relu(1, 2), dense(2, second, np.array([0, 0, -0.5])))))
+    result.source = ("parent.onnx", source)
+    result.parent = json.loads(read_network_bytes(source, "parent.onnx").content)
+    result.manifest["mode"] = "decision"
+    box = _box((-1.0,), (1.0,))
+    result.family |= {"mode": "decision", "decision": "argmax", "domain": box, "tree": [{"cell": 0}], "cells": [0]}
+    tree = [{"axis": 0, "threshold": (0.0).hex()}, {"inactive": [[5, [7]]]}, {"inactive": [[5, [6]]]}]
+    own = {"mode": "decision", "box": box, "classes": [0, 1], "removed": [], "tree": tree}
+    result.certificates = [result.certificates[0] | own]
+    result.rebuild_members()
+    return result
+
+
+_BY_HAND = {HAND: hand, CONTEST: contest}
 
 
 def _box(lower: tuple[float, ...], upper: tuple[float, ...]) -> Json:

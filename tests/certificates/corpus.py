@@ -3,7 +3,8 @@
 A case is a JSON object:
 
 ``why``     one sentence for people
-``base``    the bundle that is patched: ``hand`` (the default) or ``worked`` (`tests.certificates.bases`)
+``base``    the bundle that is patched: ``hand`` (the default), ``worked``, or in mode ``decision`` ``contest``,
+            ``argmin`` (the contest for the smallest output) or ``three`` (`tests.certificates.bases`)
 ``before``  edits of the open parts, after which all digests are made to fit (with ``rebuild`` the members too, with
             ``remodel`` the model)
 ``then``    edits of finished files; only the manifest follows
@@ -26,17 +27,18 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.certificates.bases import hand, worked
+from tests.certificates.bases import contest, hand, three, worked
 from tests.certificates.opened import Files, Json, canonical, store
 from tests.onnx_files import onnx_bytes
 
 FOLDERS = ("accept", "reject", "malformed")
 KEYS = {"why", "base", "before", "rebuild", "remodel", "then", "last", "trust", "attested", "true", "rigorous", "exact"}
 _HERE = Path(__file__).parent
-_BASES = {"hand": hand, "worked": worked}
+_BASES = {"hand": hand, "worked": worked, "contest": contest, "argmin": partial(contest, "argmin"), "three": three}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from dispatcher.files import member_bytes, read_network
 from slicer.network import Network
+from slicer.reduce.classes import fixed_outputs
 from slicer.reduce.member import build_member
 
 MANIFEST, PARENT, FAMILY, SEARCH = "manifest.json", "family/parent.json", "family/family.json", "search.json"
@@ -75,10 +76,10 @@ class Opened:
         return Network(read_network(canonical(self.parent)))
 
     def rebuild_members(self) -> None:
-        """Give every cell the member that follows from its certificate's removals, and the family those members."""
+        """Give every cell the member that follows from its certificate's claims, and the family those members."""
         network, distinct = self.network, list[Json]()
         for cell, certificate in enumerate(self.certificates):
-            member = json.loads(member_of(network, certificate["removed"]))
+            member = json.loads(member_of(network, certificate, self.family.get("decision")))
             if member not in distinct:
                 distinct.append(member)
             self.family["cells"][cell] = distinct.index(member)
@@ -111,9 +112,14 @@ class Opened:
         return self.listed(self.seal())
 
 
-def member_of(network: Network, removed: Json) -> bytes:
-    """The member without the removed units (rows [relu layer, units]), by the producer's rules; its parent is blank."""
-    return member_bytes(build_member(network, {layer: set(units) for layer, units in removed}), "")
+def member_of(network: Network, certificate: Json, decision: Any = None) -> bytes:
+    """The member that follows from a certificate's removals and classes, by the producer's rules; its parent is blank.
+
+    ``decision`` is what the family says; None in mode ``bitwise``.
+    """
+    fixed = fixed_outputs(decision, network.n_out, certificate["classes"]) if decision else None
+    removed = {layer: set(units) for layer, units in certificate["removed"]}
+    return member_bytes(build_member(network, removed, fixed), "")
 
 
 def open_bundle(path: Path) -> Opened:

@@ -3,6 +3,7 @@
 Every closing is proved again by the reference method in exact rational numbers (`Reference`, unit by unit); members are
 rebuilt by the producer's rules and run against the parent at corners, borders and random points of their cells; the
 deployed reader must load the bundle and return the parent's bits all over the domain; the model must be the parent.
+In mode ``decision`` margins are bounded like all other units, and it is decisions that must not differ.
 What is missing is said in words; nothing missing means true.
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 
 import dispatcher
 from dispatcher.files import read_network
-from dispatcher.layers import Layers, Relu
+from dispatcher.layers import Dense, Layers, Relu, dense
 from slicer.network import Network
 from slicer.readers import read_network_bytes
 from tests.certificate.exact_reference import Reference
@@ -32,11 +33,17 @@ POINTS = 60
 def doubts(bundle: Path) -> list[str]:
     """Everything that keeps a bundle on disk from being shown true, in words."""
     opened = open_bundle(bundle)
-    network, found = opened.network, list[str]()
-    if read_network_bytes(opened.source[1], opened.source[0]).content != canonical(opened.parent):
+    network, found, mode = opened.network, list[str](), opened.manifest["mode"]
+    scores = mode == "decision"
+    if read_network_bytes(opened.source[1], opened.source[0], scores=scores).content != canonical(opened.parent):
         found.append("the source model reads as another network")
-    if {opened.manifest["mode"], opened.family["mode"], *(c["mode"] for c in opened.certificates)} != {"bitwise"}:
+    modes, decision = {mode, opened.family["mode"], *(c["mode"] for c in opened.certificates)}, _decision(opened)
+    if modes != {"decision" if decision else "bitwise"} or decision not in (None, "argmax", "argmin"):
         found.append("another claim")
+    if {"classes" in c for c in opened.certificates} != {decision is not None}:
+        found.append("classes in mode bitwise, or none in mode decision")
+    if decision and not (isinstance(network.layers[-1], Dense) and network.n_out > 1):
+        found.append("nothing to decide, or a member that is not defined")
     cells = list(_cells(opened.family["tree"], 0, corners(opened.family["domain"])))
     if [cell for cell, _ in cells] != list(range(len(opened.certificates))):
         found.append("cells and certificates differ in number or order")
@@ -44,6 +51,12 @@ def doubts(bundle: Path) -> list[str]:
     for cell, box in cells:
         found += [f"cell {cell}: {doubt}" for doubt in _cell_doubts(opened, network, cell, box)]
     return found + _doubts_of_deployment(bundle, network, cells)
+
+
+def _decision(opened: Opened) -> str | None:
+    """What the family says that members decide; None if it says nothing."""
+    decision: str | None = opened.family.get("decision")
+    return decision
 
 
 def _cells(tree: Json, node: int, box: Corners) -> list[tuple[int, Corners]]:
@@ -57,7 +70,7 @@ def _cells(tree: Json, node: int, box: Corners) -> list[tuple[int, Corners]]:
 
 def _cell_doubts(opened: Opened, network: Network, cell: int, box: Corners) -> list[str]:
     """What is wrong or unproved about one cell."""
-    certificate = opened.certificates[cell]
+    certificate, decision = opened.certificates[cell], _decision(opened)
     found = []
     if certificate["cell"] != cell or not all(map(np.array_equal, corners(certificate["box"]), box)):
         found.append("the certificate is about another cell")
@@ -65,9 +78,9 @@ def _cell_doubts(opened: Opened, network: Network, cell: int, box: Corners) -> l
     names = [certificate["format"], certificate["parent"], certificate["member"]]
     if names != ["netslicer-certificate/2", network.digest, sha(canonical(member))]:
         found.append("the certificate is about another network or member")
-    if json.loads(member_of(network, certificate["removed"])) | {"parent": member["parent"]} != member:
-        found.append("another member follows from the removals")
-    if not _equal_outputs(network.content, canonical(member), box):
+    if json.loads(member_of(network, certificate, decision)) | {"parent": member["parent"]} != member:
+        found.append("another member follows from the removals and classes")
+    if not _equal_outputs(network.content, canonical(member), box, decision):
         found.append("member and parent differ at a point")
     return found + _proof_doubts(opened, certificate, box)
 
@@ -80,27 +93,43 @@ def _proof_doubts(opened: Opened, certificate: Json, box: Corners) -> list[str]:
     own: list[list[tuple[int, int, str]]] = [[] for _ in tree]
     for node, phase, layer, unit in closings(tree):
         own[node].append((layer, unit, phase))
-    facts = [()]
+    facts, decision = [()], _decision(opened)
     for parent in parents(tree).values():
         facts.append((*facts[parent], *own[parent]))
     for node, (lower, upper) in enumerate(boxes(tree, box)):
-        unproved = _unproved(canonical(opened.parent), tuple(lower), tuple(upper), facts[node], tuple(own[node]))
+        claims = facts[node], tuple(own[node])
+        unproved = _unproved(canonical(opened.parent), decision, tuple(lower), tuple(upper), *claims)
         found += [f"tree[{node}]: {doubt}" for doubt in unproved]
     removed, attested = (
         {(layer, unit, "inactive") for layer, units in certificate.get(key, []) for unit in units}
         for key in ("removed", "attested")
     )
     for leaf in leaves(tree):
-        found += [f"tree[{leaf}]: a removed unit is open" for _ in removed.difference(attested, own[leaf], facts[leaf])]
+        closed = {*own[leaf], *facts[leaf]}
+        found += [f"tree[{leaf}]: a removed unit is open" for _ in removed - attested - closed]
+        found += [f"tree[{leaf}]: output {k} may win" for k in _unbeaten(opened, certificate, closed)]
     return found
 
 
+def _unbeaten(opened: Opened, certificate: Json, closed: set[tuple[int, int, str]]) -> list[int]:
+    """Outputs that are no classes and of which no closing says that they lose to one."""
+    if _decision(opened) is None:
+        return []
+    n, lost, classes = opened.network.n_out, len(opened.parent["layers"]) + 1, certificate["classes"]
+    others = set(range(n)).difference(classes)
+    return sorted(k for k in others if not any((lost, k * n + i, "inactive") in closed for i in classes))
+
+
 @lru_cache(maxsize=4096)
-def _unproved(parent: bytes, lower: tuple, upper: tuple, facts: tuple, claims: tuple) -> list[str]:
+def _unproved(
+    parent: bytes, decision: str | None, lower: tuple, upper: tuple, facts: tuple, claims: tuple
+) -> list[str]:
     """The claims on a box that exact arithmetic does not prove."""
     if not claims:
         return []
     layers = _layers(parent)
+    if max(layer for layer, _, _ in claims) > len(layers):
+        layers = _with_margins(layers, decision)
     reference = Reference(layers, lower, upper, {(layer, unit): phase for layer, unit, phase in facts})
     found = []
     for position, unit, phase in claims:
@@ -117,6 +146,15 @@ def _layers(parent: bytes) -> Layers:
     return read_network(parent)
 
 
+def _with_margins(layers: Layers, decision: str | None) -> Layers:
+    """The network and the differences of its outputs in pairs (§5): unit k·n + i is output k less output i."""
+    n, sign = layers[-1].width, {"argmax": 1, "argmin": -1}[str(decision)]
+    weight = np.zeros((n * n, n))
+    for k, i in itertools.permutations(range(n), 2):
+        weight[k * n + i, k], weight[k * n + i, i] = sign, -sign
+    return (*layers, dense(len(layers) - 1, weight), Relu(len(layers), n * n))
+
+
 @lru_cache(maxsize=1024)
 def _outputs(parent: bytes, points: bytes) -> np.ndarray:
     """The parent's declared evaluation at points given by their bytes."""
@@ -124,11 +162,20 @@ def _outputs(parent: bytes, points: bytes) -> np.ndarray:
     return evaluate(layers, np.frombuffer(points, F32).reshape(-1, layers[0].width))[-1]
 
 
-def _equal_outputs(parent: bytes, member: bytes, box: Corners) -> bool:
-    """Whether a member returns the parent's bits at points of a box."""
+def _equal_outputs(parent: bytes, member: bytes, box: Corners, decision: str | None) -> bool:
+    """Whether a member returns the parent's bits, or decides as it does, at points of a box."""
     points = sample(box, POINTS)
     outputs = evaluate_member(_layers(parent), json.loads(member), points)
-    return bool((outputs == _outputs(parent, points.tobytes())).all())
+    return _same(outputs, _outputs(parent, points.tobytes()), decision)
+
+
+def _same(outputs: np.ndarray, expected: np.ndarray, decision: str | None) -> bool:
+    """Whether outputs ``[m, n]`` are those expected, or their first largest (smallest) ones stand where those do."""
+    if decision is None:
+        return bool((outputs == expected).all())
+    sign = F32(1 if decision == "argmax" else -1)
+    first, wanted = ((sign * y == (sign * y).max(axis=1, keepdims=True)).argmax(axis=1) for y in (outputs, expected))
+    return bool(np.isfinite(outputs).all() and (first == wanted).all())
 
 
 def sample(box: Corners, count: int) -> np.ndarray:
@@ -142,9 +189,11 @@ def sample(box: Corners, count: int) -> np.ndarray:
 
 
 def _doubts_of_deployment(bundle: Path, network: Network, cells: list[tuple[int, Corners]]) -> list[str]:
-    """Whether what a user loads returns the parent's bits at points of all cells and on their borders."""
+    """Whether what a user loads is the parent at points of all cells and on their borders."""
     points = np.concatenate([sample(box, POINTS // 2) for _, box in cells])
-    outputs = dispatcher.load(bundle).predict(points)
-    return (
-        [] if (outputs == _outputs(network.content, points.tobytes())).all() else ["the family differs from the parent"]
-    )
+    served, expected = dispatcher.load(bundle), _outputs(network.content, points.tobytes())
+    same, decision = _same(served.predict(points), expected, served.family.decision), served.family.decision
+    if decision is not None:
+        best = np.argmax if decision == "argmax" else np.argmin
+        same &= bool((served.decide(points) == best(expected, axis=1)).all())
+    return [] if same else ["the family differs from the parent"]
