@@ -100,6 +100,17 @@ def deep_proof_of_many_inputs(path: Path) -> None:
     store(opened.written(), path)
 
 
+def many_outputs_to_decide_between(path: Path) -> None:
+    """700 outputs: a file of kilobytes, margins with 343 million weights."""
+    outputs = 700
+    dense = {"kind": "dense", "name": "", "source": 0, "weight": ["3f800000"] * outputs, "bias": "00000000" * outputs}
+    opened = _one_cell([_input(1), dense], 1)
+    opened.manifest["mode"] = "decision"
+    opened.family |= {"mode": "decision", "decision": "argmax"}
+    opened.certificates[0] |= {"mode": "decision", "classes": [*range(outputs)]}
+    store(opened.written(), path)
+
+
 def _text(content: bytes) -> Callable[[Path], None]:
     """A certificate that is no certificate."""
 
@@ -135,6 +146,7 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "many layers": many_layers,
     "deep routing of many inputs": deep_routing_of_many_inputs,
     "deep proof of many inputs": deep_proof_of_many_inputs,
+    "many outputs to decide between": many_outputs_to_decide_between,
     "10 MB of brackets": _text(b"[" * 10_000_000),
     "10 MB of lists": _text(b"[" + b"[]," * 3_300_000 + b"[]]\n"),
     "10 MB of quotes": _text(b'"' + b'\\"' * 5_000_000),
