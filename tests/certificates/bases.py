@@ -68,7 +68,7 @@ def _compressed(name: str) -> tuple[Network, str, Options]:
     if name == CHAIN:
         return chain(np.random.default_rng(3), [2, 7, 6, 2]), "0,1;-0.5,1", Options(cells=4)
     if name == CLASSIFIER:
-        return chain(np.random.default_rng(7), [2, 5, 3]), "-1:1", Options(cells=4, mode="decision", decision="argmin")
+        return chain(np.random.default_rng(8), [2, 5, 3]), "-1:1", Options(cells=4, mode="decision", decision="argmin")
     seed = {PREFIXES: 22, RESIDUAL: 41}[name]
     return mixed(np.random.default_rng(seed), blocks=3, width=4), "-1:1", Options(cells=4)
 

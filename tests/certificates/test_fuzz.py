@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import slicer
 from slicer.certificate.verdict import Rejected
-from tests.certificates.bases import CHAIN, HAND, PREFIXES, base
+from tests.certificates.bases import CHAIN, CONTEST, HAND, PREFIXES, base
 from tests.certificates.both import judge
 from tests.certificates.opened import MANIFEST, Bench, Json, Opened, canonical
 from tests.certificates.truth import doubts
@@ -108,7 +108,7 @@ def changed(content: bytes, changes: list[tuple[str, int, int, bytes]]) -> bytes
 
 
 @FUZZ
-@given(name=st.sampled_from([HAND, PREFIXES]), file=st.integers(0, 99), changes=CHANGES)
+@given(name=st.sampled_from([HAND, PREFIXES, CONTEST]), file=st.integers(0, 99), changes=CHANGES)
 def test_bytes_of_a_file(name: str, file: int, changes: Any, bench: Bench, base_folder: Path) -> None:
     """One file changed; the manifest follows."""
     opened = base(name, base_folder)
@@ -145,7 +145,7 @@ def got(root: Json, keys: tuple[Any, ...]) -> Json:
 
 
 @FUZZ
-@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES]))
+@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES, CONTEST]))
 def test_values_of_finished_files(data: st.DataObject, name: str, bench: Bench, base_folder: Path) -> None:
     """Random JSON values, or values from elsewhere in the bundle, in finished files; the manifest follows."""
     opened = base(name, base_folder)
@@ -156,7 +156,7 @@ def test_values_of_finished_files(data: st.DataObject, name: str, bench: Bench, 
 
 
 @FUZZ
-@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES]))
+@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES, CONTEST]))
 def test_values_of_open_parts(data: st.DataObject, name: str, bench: Bench, base_folder: Path) -> None:
     """The same in the open parts; every digest follows."""
     opened = base(name, base_folder)
@@ -199,30 +199,50 @@ AXES, CUTS = (
     st.integers(0, 1),
     st.sampled_from([x.hex() for x in (0.0, -0.0, 0.25, 0.5, 0.75, 1.0, -0.5, -1.0, 2.0**-149)]),
 )
-UNITS = st.lists(
-    st.tuples(st.sampled_from([2, 4]), st.lists(st.integers(0, 4), min_size=1, max_size=3, unique=True).map(sorted)),
-    min_size=1,
-    max_size=2,
-    unique_by=lambda row: row[0],
-).map(sorted)
-LEAVES = st.fixed_dictionaries({}, optional={"inactive": UNITS, "active": UNITS})
-TREES = st.recursive(
-    LEAVES.map(lambda leaf: [leaf]),
-    lambda below: st.builds(
-        lambda node, axis, cut, low, high: [node | {"axis": axis, "threshold": cut}, *low, *high],
-        LEAVES, AXES, CUTS, below, below,
-    ),
-    max_leaves=6,
-)  # fmt: skip
+ROWS = st.tuples(st.sampled_from([2, 4]), st.lists(st.integers(0, 4), min_size=1, max_size=3, unique=True).map(sorted))
+MARGINS = st.tuples(st.just(7), st.sampled_from([[1], [2], [2], [0], [1, 2], [2, 3]]))
+
+
+def units(rows: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Some rows of units of different layers."""
+    return st.lists(rows, min_size=1, max_size=2, unique_by=lambda row: row[0]).map(sorted)
+
+
+def trees(closed: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Proofs of good form that close such units."""
+    leaves = st.fixed_dictionaries({}, optional={"inactive": closed, "active": closed})
+    return st.recursive(
+        leaves.map(lambda leaf: [leaf]),
+        lambda below: st.builds(
+            lambda node, axis, cut, low, high: [node | {"axis": axis, "threshold": cut}, *low, *high],
+            leaves, AXES, CUTS, below, below,
+        ),
+        max_leaves=6,
+    )  # fmt: skip
+
+
+UNITS = units(ROWS)
 
 
 @FUZZ
-@given(tree=TREES, removed=st.one_of(UNITS, st.just([])), cell=st.integers(0, 2))
+@given(tree=trees(UNITS), removed=st.one_of(UNITS, st.just([])), cell=st.integers(0, 2))
 def test_random_proofs_of_good_form(tree: Json, removed: Json, cell: int, bench: Bench, base_folder: Path) -> None:
     """Random trees, closings and removals, with the members that follow: accepted only if true."""
     opened: Opened = base(HAND, base_folder)
-    units = {2: 5, 4: 4}
-    removed = [[layer, [unit for unit in row if unit < units[layer]]] for layer, row in removed]
+    widths = {2: 5, 4: 4}
+    removed = [[layer, [unit for unit in row if unit < widths[layer]]] for layer, row in removed]
     opened.certificates[cell] |= {"tree": tree, "removed": [row for row in removed if row[1]]}
+    opened.rebuild_members()
+    check(bench.show(opened.written()))
+
+
+@settings(FUZZ, max_examples=75)
+@given(
+    tree=trees(units(st.one_of(ROWS, MARGINS))), classes=st.sampled_from([[0], [0], [1], [0, 1]]), cell=st.integers(0, 2)
+)
+def test_random_proofs_of_decisions(tree: Json, classes: Json, cell: int, bench: Bench, base_folder: Path) -> None:
+    """The same of classes and margins."""
+    opened: Opened = base(CONTEST, base_folder)
+    opened.certificates[cell] |= {"tree": tree, "removed": [], "classes": classes}
     opened.rebuild_members()
     check(bench.show(opened.written()))

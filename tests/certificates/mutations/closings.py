@@ -133,6 +133,8 @@ def fact_then_claim(opened: Opened, rng: Random) -> None:
         if of == [layer, unit]:
             reopen(tree[other], key, layer, unit)
     keep(own, layer, unit)
+    if layer > len(opened.parent["layers"]):
+        own["classes"] = sorted({*own["classes"], unit // opened.network.n_out})
     close(tree[0], _OTHER[phase], layer, unit)
     opened.rebuild_members()
 

@@ -214,7 +214,7 @@ def certificates_exchanged(opened: Opened, rng: Random) -> None:
 def proofs_exchanged(opened: Opened, rng: Random) -> None:
     """Two certificates change places but for cell and box, and the members with them."""
     first, second = two(rng, opened.certificates)
-    for key in ("removed", "tree"):
+    for key in {"removed", "tree", "classes"} & first.keys():
         first[key], second[key] = second[key], first[key]
     opened.rebuild_members()
 

@@ -176,7 +176,7 @@ KINDS = (
     Kind("proof threshold outside the box", threshold_outside, ("tree",)),
     Kind("proof axis changed", axis_changed, _WEAK),
     Kind("proof axis that does not exist", axis_outside, ("form", "json")),
-    Kind("leaf dropped", leaf_dropped, _SHAPE),
+    Kind("leaf dropped", leaf_dropped, (*_SHAPE, "unproved")),
     Kind("leaf doubled", leaf_doubled, (*_SHAPE, "unproved")),
     Kind("a split turned into a leaf", node_without_split, _SHAPE),
     Kind("a leaf turned into a split", leaf_with_split, _SHAPE),
