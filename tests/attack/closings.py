@@ -13,7 +13,7 @@ import numpy as np
 from dispatcher.interpret import eval32
 from tests.attack.points import Points, on_bounds
 from tests.attack.proof import Boxes, Closings
-from tests.attack.target import Target, tapped
+from tests.attack.target import Target
 from tests.attack.units import climb, own_values
 
 _SAMPLE = 16  # points of each box that ascent may start from
@@ -42,7 +42,7 @@ class ClosingsFinding:
 def attack_closings(target: Target, limit: int, seed: int) -> ClosingsFinding:
     """Attack up to ``limit`` closings, an equal number of every cell as far as they go, chosen at random."""
     rng = np.random.default_rng(seed)
-    parent = tapped(target.network.layers)
+    parent = target.tapped
     cells = rng.permutation(len(target.cells))[:limit]
     found = ClosingsFinding(0, 0, 0, -np.inf)
     for cell in cells:

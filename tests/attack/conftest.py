@@ -31,7 +31,15 @@ def sparse() -> Network:
     )
 
 
-NETWORKS = {"dense": lambda: chain(np.random.default_rng(11), [3, 16, 16, 2]), "sparse": sparse}
+NETWORKS = {
+    "dense": lambda: chain(np.random.default_rng(11), [3, 16, 16, 2]),
+    "sparse": sparse,
+    "argmax": lambda: chain(np.random.default_rng(8), [2, 12, 4]),
+    "argmin": lambda: chain(np.random.default_rng(5), [2, 12, 4]),
+}
+
+
+DECIDED = ("argmax", "argmin")
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +48,8 @@ def bundles(tmp_path_factory) -> dict[str, Path]:
     directory, made = tmp_path_factory.mktemp("accepted"), {}
     for name, network in NETWORKS.items():
         model = write_onnx(directory / f"{name}.onnx", network())
-        options = slicer.Options(cells=8, cuts="uniform", effort=60, jobs=1)
+        decides = {"mode": "decision", "decision": name} if name in DECIDED else {}
+        options = slicer.Options(cells=8, cuts="uniform", effort=60, jobs=1, **decides)
         made[name] = slicer.compress(model, "0:1", directory / name, options).path
         assert slicer.audit(made[name]).accepted
     return made

@@ -17,15 +17,19 @@ import numpy as np
 from dispatcher.encode import canonical_json, digest
 from dispatcher.files import family_files, member_bytes, network_bytes
 from dispatcher.interpret import eval32
+from dispatcher.layers import Layers
 from dispatcher.literal import hex_text
 from dispatcher.load import certificate_file
 from dispatcher.manifest import MANIFEST_FILE, FileEntry, Manifest, manifest_bytes
 from dispatcher.plan import Family, Leaf, Member
 from dispatcher.runtime import Dispatcher
 from dispatcher.tree import walk
+from slicer.bounds.linear import Prepared
 from slicer.network import Network
+from slicer.reduce.classes import fixed_outputs
 from slicer.reduce.member import build_member
-from tests.attack.target import Target
+from slicer.search.contest import with_margins
+from tests.attack.target import Target, differing
 
 Removed = dict[int, set[int]]  # units by the position of their ReLU layer
 
@@ -61,9 +65,23 @@ class Draft:
         return {layer: set(units) for layer, units in self.certificates[cell]["removed"]}
 
     def differing(self, points: np.ndarray) -> np.ndarray:
-        """Which of the points ``[m, n_in]`` of the domain give other outputs than the source model."""
+        """Which of the points ``[m, n_in]`` of the domain give other outputs, or decisions, than the source model."""
         expected = eval32(self.parent.layers, points)
-        return ~(Dispatcher(self.family).predict(points) == expected).all(axis=1)
+        return differing(self.family.decision, Dispatcher(self.family).predict(points), expected)
+
+    @property
+    def prepared(self) -> Prepared:
+        """The parent, with the margins of mode ``decision``."""
+        decision = self.family.decision
+        return Prepared(self.parent if decision is None else with_margins(self.parent, decision))
+
+    def classes(self, cell: int) -> list[int] | None:
+        """The outputs that may win in a cell by its certificate; None in mode ``bitwise``."""
+        return self.certificates[cell].get("classes")
+
+    def all_classes(self) -> list[int] | None:
+        """All outputs; None in mode ``bitwise``."""
+        return None if self.family.decision is None else list(range(self.parent.n_out))
 
 
 def draft_of(target: Target) -> Draft:
@@ -91,15 +109,36 @@ def with_certificates(draft: Draft, changes: Mapping[int, Mapping[str, Any]]) ->
     )
 
 
-def claiming(draft: Draft, cell: int, removed: Removed, tree: Sequence[Mapping[str, Any]] | None = None) -> Draft:
+def claiming(
+    draft: Draft,
+    cell: int,
+    removed: Removed,
+    tree: Sequence[Mapping[str, Any]] | None = None,
+    classes: Sequence[int] | None = None,
+) -> Draft:
     """The draft in which a cell claims exactly these units, with the member that follows from it.
 
-    Without a ``tree`` the certificate asserts everything at its root.
+    Without a ``tree`` the certificate asserts everything at its root. Without ``classes`` a cell keeps its own.
     """
-    rows = unit_rows(removed)
-    node = {"inactive": rows} if rows else {}
-    changed = with_certificates(draft, {cell: {"removed": rows, "tree": list(tree) if tree else [node]}})
-    return with_members(changed, {cell: build_member(Network(draft.family.parent), removed)})
+    chosen = draft.classes(cell) if classes is None else list(classes)
+    asserted = unit_rows(removed | _lost(draft, chosen))
+    node = {"inactive": asserted} if asserted else {}
+    change = {"removed": unit_rows(removed), "tree": list(tree) if tree else [node]}
+    changed = with_certificates(draft, {cell: change | ({} if chosen is None else {"classes": chosen})})
+    return with_members(changed, {cell: follows(draft, draft.family.parent, removed, chosen)})
+
+
+def follows(draft: Draft, parent: Layers, removed: Removed, classes: Sequence[int] | None) -> Member:
+    """The member that follows from removed units and classes."""
+    decision, network = draft.family.decision, Network(parent)
+    fixed = None if decision is None or classes is None else fixed_outputs(decision, network.n_out, classes)
+    return build_member(network, removed, fixed)
+
+
+def _lost(draft: Draft, classes: Sequence[int] | None) -> Removed:
+    """The margins by which all outputs that are no classes lose against the first class."""
+    n, layer = draft.parent.n_out, len(draft.family.parent) + 1
+    return {layer: {k * n + classes[0] for k in set(range(n)).difference(classes)}} if classes else {}
 
 
 def unit_rows(units: Removed) -> list[list[Any]]:
@@ -126,7 +165,7 @@ def sealed(draft: Draft) -> dict[str, bytes]:
         names = {"parent": parent, "member": digest(member_bytes(draft.member(cell), parent))}
         files[certificate_file(cell)] = canonical_json({**record, **names})
     entries = {path: FileEntry.of(content) for path, content in files.items()}
-    return {**files, MANIFEST_FILE: manifest_bytes(Manifest("bitwise", draft.source, {}, {}, False, entries))}
+    return {**files, MANIFEST_FILE: manifest_bytes(Manifest(draft.family.mode, draft.source, {}, {}, False, entries))}
 
 
 def write_draft(draft: Draft, directory: Path) -> Path:

@@ -14,7 +14,7 @@ from slicer.bounds.linear import Prepared
 from tests.attack.forge import Draft, claiming, unit_rows, with_boxes, with_certificates
 from tests.attack.forgery import TRIALS, Forgery, box_sample, cell_sample, shown
 from tests.attack.proof import Boxes, read_proof
-from tests.attack.target import tree_boxes
+from tests.attack.target import differing, tree_boxes
 from tests.attack.units import all_values
 
 _CANDIDATES = 8  # units tried
@@ -35,7 +35,7 @@ def neighbours_member(draft: Draft, rng: np.random.Generator) -> Forgery | None:
     """Serves a cell by the member of the next one, and claims what that one removed."""
     for cell in rng.permutation(len(draft.certificates) - 1)[:TRIALS]:
         for here, there in ((cell, cell + 1), (cell + 1, cell)):
-            changed = claiming(draft, here, draft.removed(there))
+            changed = claiming(draft, here, draft.removed(there), classes=draft.classes(there))
             if forged := shown(changed, cell_sample(draft, [here], rng)):
                 return forged
     return None
@@ -55,7 +55,7 @@ def moved_threshold(draft: Draft, rng: np.random.Generator) -> Forgery | None:
         return None
     node = draft.family.tree[position]
     # The high cell promises nothing: only the low one lies.
-    changed = claiming(draft, draft.family.tree[node.high].cell, {})
+    changed = claiming(draft, draft.family.tree[node.high].cell, {}, classes=draft.all_classes())
     return shown(with_boxes(_with_threshold(changed, position, float(point[node.axis]))), point[None])
 
 
@@ -74,7 +74,7 @@ def threshold_one_ulp(draft: Draft, rng: np.random.Generator) -> Forgery | None:
 
 def false_fact(draft: Draft, rng: np.random.Generator) -> Forgery | None:
     """Asserts at the root of a proof that a unit is active, which it is not always; all removals remain true."""
-    prepared = Prepared(draft.parent)
+    prepared = draft.prepared
     for cell in rng.permutation(len(draft.certificates))[:TRIALS]:
         tree = [dict(node) for node in draft.certificates[cell]["tree"]]
         _, closings = read_proof(draft.certificates[cell], prepared.offsets)
@@ -151,7 +151,7 @@ def _first_wrong(draft: Draft, cells: tuple[int, int], node: Split, rng: np.rand
     member = member_layers(draft.family.parent, draft.member(cells[0]))
 
     def wrong(points: np.ndarray) -> np.ndarray:
-        return ~(eval32(member, points) == eval32(draft.parent.layers, points)).all(axis=1)
+        return differing(draft.family.decision, eval32(member, points), eval32(draft.parent.layers, points))
 
     points = box_sample(boxes[[cells[1]]], rng)
     points = points[wrong(points) & (points[:, node.axis] < boxes.upper[cells[1], node.axis])]

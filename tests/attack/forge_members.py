@@ -11,8 +11,7 @@ import numpy as np
 from dispatcher.layers import Dense, Relu, freeze
 from dispatcher.plan import Member, MemberLayer
 from slicer.network import Network
-from slicer.reduce.member import build_member
-from tests.attack.forge import Draft, with_members
+from tests.attack.forge import Draft, follows, with_members
 from tests.attack.forgery import TRIALS, Forgery, box_sample, cell_sample, shown
 from tests.attack.proof import Boxes
 
@@ -25,7 +24,7 @@ def dropped_unit(draft: Draft, rng: np.random.Generator) -> Forgery | None:
         units = member.layers[place].units
         gone = rng.choice(units) if units else None
         entry = replace(member.layers[place], units=tuple(unit for unit in units if unit != gone))
-        changed = with_members(draft, {cell: _replaced(member, place, entry)})
+        changed = with_members(draft, {cell: replaced(member, place, entry)})
         if forged := shown(changed, cell_sample(draft, [cell], rng)):
             return forged
     return None
@@ -67,7 +66,7 @@ def _changed_entry(draft: Draft, rng: np.random.Generator, key: str, change: Cal
         rows = list(getattr(entry, key))
         row = rng.integers(len(rows))
         rows[row] = change(rows[row])
-        member = _replaced(draft.family.members[index], place, replace(entry, **{key: tuple(rows)}))
+        member = replaced(draft.family.members[index], place, replace(entry, **{key: tuple(rows)}))
         cells = [cell for cell, own in enumerate(draft.family.cells) if own == index]
         changed = with_members(draft, dict.fromkeys(cells, member))
         if forged := shown(changed, cell_sample(draft, cells[:TRIALS], rng)):
@@ -83,7 +82,7 @@ def _entries(draft: Draft, key: str, rng: np.random.Generator) -> Iterator[tuple
                 yield int(index), place, entry
 
 
-def _replaced(member: Member, place: int, entry: MemberLayer) -> Member:
+def replaced(member: Member, place: int, entry: MemberLayer) -> Member:
     """The member with another entry for one layer."""
     return Member((*member.layers[:place], entry, *member.layers[place + 1 :]))
 
@@ -99,7 +98,8 @@ def _changed_parent(draft: Draft, rng: np.random.Generator, name: str) -> Forger
         numbers[chosen] = flipped(numbers[chosen])
         forged_layer = replace(layers[place], **{name: freeze(numbers, np.float32)})
         network = Network((*layers[:place], forged_layer, *layers[place + 1 :]))
-        members = {cell: build_member(network, draft.removed(cell)) for cell in range(len(draft.certificates))}
+        cells = range(len(draft.certificates))
+        members = {cell: follows(draft, network.layers, draft.removed(cell), draft.classes(cell)) for cell in cells}
         changed = with_members(replace(draft, family=replace(draft.family, parent=network.layers)), members)
         if forged := shown(changed, box_sample(domain, rng)):
             return forged

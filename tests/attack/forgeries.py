@@ -11,6 +11,7 @@ from pathlib import Path
 import slicer
 from slicer.certificate import check
 from tests.attack import forge_claims as claims
+from tests.attack import forge_decisions as decisions
 from tests.attack import forge_members as members
 from tests.attack.forgery import Forge
 
@@ -28,6 +29,15 @@ FORGERIES: dict[str, Forge] = {
     "one bit of a constant": members.constant_bit,
     "one bit of a weight of the parent": members.weight_bit,
     "one bit of a bias of the parent": members.bias_bit,
+}
+# What only a bundle of mode decision offers.
+DECISIONS: dict[str, Forge] = {
+    "a class dropped that wins in a small part of its cell": decisions.rare_winner,
+    "a class dropped that wins often": decisions.common_winner,
+    "a constant cell in which another output wins too": decisions.constant_cell,
+    "a constant member with another winner": decisions.exchanged_constants,
+    "a constant member with equal outputs": decisions.equal_constants,
+    "a margin that does not hold, and that no class needs": decisions.false_margin,
 }
 # Bundles that are right about a parent that is not their source model. The exact checker reads no models, and says so.
 OTHER_PARENT = (members.weight_bit, members.bias_bit)

@@ -11,13 +11,14 @@ from tests.attack.judge import Batches, Finding
 from tests.attack.target import Target
 from tests.attack.units import ASCENT, BORDERS, ZEROS, unit_points
 
-UNIFORM = "uniform"
+UNIFORM, TIES = "uniform", "ties"
 _PLAIN: dict[str, plain.Kind] = {
     "thresholds": plain.threshold_points,
     "proof thresholds": plain.proof_points,
     "corners": plain.corner_points,
     "faces": plain.face_points,
     "special": plain.special_points,
+    TIES: plain.tie_points,
 }
 # Each kind with what it is, in the order of the tables.
 KINDS = {
@@ -26,6 +27,7 @@ KINDS = {
     "corners": "corners of domain and cells, exact or an ulp off",
     "faces": "some numbers exactly on the domain's bounds",
     "special": "some numbers ±0 or subnormal",
+    TIES: "mode decision: where the winner changes, by bisection in a cell, and up to two ulps beside",
     ASCENT: "gradient ascent of removed units in their cells",
     ZEROS: "zeros of removed units by bisection, and their neighbours",
     BORDERS: "neighbours of the best points of ascent, across the cell's borders too",

@@ -1,7 +1,7 @@
 /* Runs points through the C of a family and of its parent and counts, per kind of point, those at which an output
- * differs or at which a unit is active that the point's cell claims to be removed.
+ * (or in mode decision the place of the largest or smallest output) differs or at which a unit is active that the point's cell claims to be removed.
  *
- * usage: judge KINDS REMOVED < POINTS
+ * usage: judge KINDS REMOVED < POINTS, compiled with DECIDES 0 (bits), 1 (argmax) or -1 (argmin)
  *   REMOVED  file of FAMILY_CELLS rows of UNITS bytes: 1 where the unit is removed in the cell
  *   POINTS   batches: kind and number of points (two uint32), then FAMILY_INPUTS float32 per point, in this machine's
  *            byte order
@@ -54,9 +54,22 @@ static uint64_t checksum(void)
     return sum;
 }
 
+/* Where the largest or smallest output stands, of equal ones the first. */
+static int decided(const float *outputs)
+{
+    int best = 0;
+    for (int output = 1; output < FAMILY_OUTPUTS; ++output) {
+        best = (float)DECIDES * outputs[output] > (float)DECIDES * outputs[best] ? output : best;
+    }
+    return best;
+}
+
 static int differs(void)
 {
     int count = 0;
+    if (DECIDES != 0) {
+        return decided(expected + UNITS) != decided(got);
+    }
     for (int output = 0; output < FAMILY_OUTPUTS; ++output) {
         count += !(expected[UNITS + output] == got[output]);
     }

@@ -20,12 +20,13 @@ from dispatcher.emit_c99 import c_sources, emit_c99, emit_parent_c99
 from dispatcher.host import FLAGS
 from dispatcher.interpret import eval32
 from dispatcher.runtime import Dispatcher
-from tests.attack.target import Target, tapped
+from tests.attack.target import Target, differing
 
 Batches = Iterable[tuple[int, np.ndarray]]
 
 _SOURCE = Path(__file__).parent / "judge.c"
 _COMPILE_SECONDS, _END_SECONDS = 600, 60
+_DECIDES = {None: 0, "argmax": 1, "argmin": -1}
 _WAITING = 2  # batches that wait for each process
 
 
@@ -36,8 +37,8 @@ class Finding:
     Attributes
     ----------
     points, different, active, refused:
-        Points judged; points at which an output differs (``==``); points at which a removed unit of their cell is
-        active; points that family or parent refused.
+        Points judged; points at which an output (``==``) or the decision differs; points at which a removed unit of
+        their cell is active; points that family or parent refused.
     checksum:
         Of the parent's pre-activations and outputs at all points (see ``judge.c``): the same for equal bits.
     largest:
@@ -89,7 +90,7 @@ class PlainJudge:
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.parent = tapped(target.network.layers)
+        self.parent = target.tapped
         self.family = Dispatcher(target.bundle.family)
 
     def __call__(self, batches: Batches, kinds: int) -> list[Finding]:
@@ -102,7 +103,7 @@ class PlainJudge:
     def _judge(self, points: np.ndarray) -> Finding:
         values = eval32(self.parent, points)
         units = self.target.prepared.relu_units
-        different = ~(values[:, units:] == self.family.predict(points)).all(axis=1)
+        different = differing(self.family.family.decision, self.family.predict(points), values[:, units:])
         claimed = np.where(self.target.removed[self.family.route(points)], values[:, :units], -np.inf)
         largest = claimed.max(axis=1, initial=-np.inf)
         nowhere = np.full(points.shape[1], np.nan, np.float32)
@@ -140,14 +141,15 @@ class HostJudge:
     def __init__(
         self, target: Target, directory: Path, compiler: str, jobs: int = 1, flags: Sequence[str] = ()
     ) -> None:
-        family, parent = target.bundle.family, tapped(target.network.layers)
+        family, parent = target.bundle.family, target.tapped
         sources = emit_c99(family, target.bundle.digest, directory / "family", prefix="family")
         sources += emit_parent_c99(parent, family.lower, family.upper, directory / "parent", prefix="parent")
         self._program, self._removed = directory / "judge", directory / "removed"
         self._removed.write_bytes(target.removed.astype(np.uint8).tobytes())
         files = [str(path) for path in (*c_sources(sources), _SOURCE)]
         includes = [f"-I{directory / name}" for name in ("family", "parent")]
-        command = [compiler, *FLAGS, *flags, *includes, *files, "-o", str(self._program)]
+        decides = f"-DDECIDES={_DECIDES[family.decision]}"
+        command = [compiler, *FLAGS, *flags, decides, *includes, *files, "-o", str(self._program)]
         subprocess.run(command, check=True, timeout=_COMPILE_SECONDS, stdin=subprocess.DEVNULL)
         self._n_in, self._jobs = target.network.n_in, jobs
 

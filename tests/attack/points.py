@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from dispatcher.interpret import eval32
 from tests.attack.proof import Boxes, Cuts
-from tests.attack.target import Target
+from tests.attack.target import Target, decided
 
 Points = np.ndarray
 Kind = Callable[[Target, int, np.random.Generator], Iterator[Points]]
@@ -21,6 +22,7 @@ _TINY, _NORMAL = np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).s
 _SPECIAL = np.array([0.0, _TINY, 2 * _TINY, np.nextafter(_NORMAL, np.float32(0)), _NORMAL], np.float32)
 SPECIAL = np.concatenate([_SPECIAL, -_SPECIAL])  # ±0, subnormal numbers of both ends, and ±2^−126
 _SHIFTS = (-2, -1, 0, 1, 2)  # ulps
+_BISECTIONS = 40  # of a segment, after which its ends are neighbours in float32, but for numbers near 0
 
 
 def uniform(target: Target, count: int, rng: np.random.Generator) -> Iterator[Points]:
@@ -65,6 +67,24 @@ def special_points(target: Target, count: int, rng: np.random.Generator) -> Iter
         special = rng.choice(SPECIAL, points.shape)
         fits = (special >= boxes.lower) & (special <= boxes.upper) & (rng.random(points.shape) < 0.5)
         yield np.where(fits, special, points)
+
+
+def tie_points(target: Target, count: int, rng: np.random.Generator) -> Iterator[Points]:
+    """Mode ``decision``: where the winner changes between two points of one cell, and up to two ulps beside it."""
+    decision, layers = target.bundle.family.decision, target.network.layers
+    for size in _sizes(count, target) if decision is not None else ():
+        boxes = target.cells[rng.integers(0, len(target.cells), max(1, size // len(_SHIFTS)))]
+        pair = [on_bounds(boxes, rng), on_bounds(boxes, rng)]
+        wins, other = (decided(decision, eval32(layers, points)) for points in pair)
+        first, second, wins = (values[wins != other] for values in (*pair, wins))
+        for _ in range(_BISECTIONS):
+            middle = ((first.astype(np.float64) + second) / 2).astype(np.float32)
+            same = (decided(decision, eval32(layers, middle)) == wins)[:, None]
+            first, second = np.where(same, middle, first), np.where(same, second, middle)
+        for _ in _SHIFTS if len(first) else ():
+            points = np.where(rng.random((len(first), 1)) < 0.5, first, second)
+            moves = rng.choice(_SHIFTS, points.shape) * (rng.random((len(first), 1)) < 0.75)
+            yield clip(ulps(points, moves), target.domain)
 
 
 def within(boxes: Boxes, rng: np.random.Generator) -> Points:

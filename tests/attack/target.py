@@ -1,7 +1,8 @@
 """`Target`: an open bundle as the hunt sees it. Nothing in it is believed but the source model and the routing tree.
 
 The parent is the source model, read again, not ``family/parent.json``; the box of a cell follows from the routing tree,
-not from the certificate; which units are claimed inactive is what the certificate says.
+not from the certificate; which units are claimed inactive is what the certificate says. In mode ``decision`` margins
+(CERTIFICATE.md §5) are units as well: those of outputs that a certificate calls no classes are aimed at.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import numpy as np
 from dispatcher.errors import UnusableBundle
 from dispatcher.layers import Concat, Layers, Relu
 from dispatcher.load import Bundle, certificate_file, load_bundle
+from dispatcher.plan import Decision
 from dispatcher.tree import Leaf, Split, Tree
 from slicer.bounds.linear import Prepared
 from slicer.network import Network
 from slicer.readers import read_network_bytes
+from slicer.search.contest import with_margins
 from tests.attack.proof import Boxes, Closings, Cuts, make_cuts, read_proof, replaced
 
 
@@ -30,26 +33,32 @@ class Target:
     ----------
     bundle:
         The bundle, its digests verified; its proofs are not.
-    prepared:
+    network:
         The source model, read again.
+    prepared:
+        The same, with the margins of mode ``decision``.
     cells:
         The float32 points that are routed to each cell.
     routing:
         The thresholds of the routing tree.
     removed:
         Which ReLU units each certificate claims to be inactive, ``[n_cells, n_relu]``, in the flat numbering.
+    lost:
+        The margins one of which is inactive at each input, for every output that is no class; in the same form.
     """
 
     bundle: Bundle
+    network: Network
     prepared: Prepared
     cells: Boxes
     routing: Cuts
     removed: np.ndarray
+    lost: np.ndarray
 
     @property
-    def network(self) -> Network:
-        """The parent."""
-        return self.prepared.network
+    def tapped(self) -> Layers:
+        """The parent with the pre-activations of all units, margins too, before its outputs."""
+        return tapped(self.prepared.network.layers, len(self.network.layers) - 1)
 
     @property
     def domain(self) -> Boxes:
@@ -74,16 +83,37 @@ def open_target(path: Path) -> Target:
         If it is none, or its source model has other layers than its family.
     """
     bundle = load_bundle(path)
-    network = read_network_bytes(bundle.read(bundle.manifest.source), bundle.manifest.source)
-    family, prepared = bundle.family, Prepared(network)
+    source, family = bundle.manifest.source, bundle.family
+    network = read_network_bytes(bundle.read(source), source, scores=family.decision is not None)
     if _shape(network.layers) != _shape(family.parent):
-        raise UnusableBundle("expected a model with the family's layers", where=bundle.manifest.source)
+        raise UnusableBundle("expected a model with the family's layers", where=source)
+    prepared = Prepared(network if family.decision is None else with_margins(network, family.decision))
     cells, routing = tree_boxes(family.tree, family.lower, family.upper)
-    removed = np.zeros((len(cells), prepared.relu_units), bool)
+    removed, lost = np.zeros((2, len(cells), prepared.relu_units), bool)
     for cell in range(len(cells)):
         for layer, units in _certificate(bundle, cell)["removed"]:
             removed[cell, np.array(units) + prepared.offsets[layer]] = True
-    return Target(bundle, prepared, cells, routing, removed)
+        if family.decision is not None:
+            lost[cell, network.relu_units :] = _lost(_certificate(bundle, cell)["classes"], network.n_out)
+    return Target(bundle, network, prepared, cells, routing, removed, lost)
+
+
+def _lost(classes: list[int], outputs: int) -> np.ndarray:
+    """The margins ``[outputs²]`` of outputs that are no classes against those that are."""
+    wins = np.isin(np.arange(outputs), classes)
+    return np.outer(~wins, wins).reshape(-1)
+
+
+def differing(decision: Decision | None, outputs: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Which rows ``[m]`` of outputs ``[m, n_out]`` are not those expected: in mode ``decision``, decide otherwise."""
+    if decision is None:
+        return ~(outputs == expected).all(axis=1)
+    return decided(decision, outputs) != decided(decision, expected)
+
+
+def decided(decision: Decision, outputs: np.ndarray) -> np.ndarray:
+    """Where the largest (smallest) of outputs ``[m, n_out]`` stand, of equal ones the first."""
+    return outputs.argmax(axis=1) if decision == "argmax" else outputs.argmin(axis=1)
 
 
 def tree_boxes(tree: Tree, lower: np.ndarray, upper: np.ndarray) -> tuple[Boxes, Cuts]:
@@ -105,10 +135,10 @@ def tree_boxes(tree: Tree, lower: np.ndarray, upper: np.ndarray) -> tuple[Boxes,
     return Boxes(np.array([box[0] for box in cells]), np.array([box[1] for box in cells])), make_cuts(cuts, len(lower))
 
 
-def tapped(layers: Layers) -> Layers:
-    """The network with all ReLU units' pre-activations (flat numbering) before its outputs."""
+def tapped(layers: Layers, outputs: int) -> Layers:
+    """The network with all ReLU units' pre-activations (flat numbering) before its outputs, a layer's position."""
     sources = [layer.sources[0] for layer in layers if isinstance(layer, Relu)]
-    taps = (*sources, len(layers) - 1)
+    taps = (*sources, outputs)
     return (*layers, Concat(taps, sum(layers[source].width for source in taps), "taps"))
 
 

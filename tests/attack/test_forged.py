@@ -11,11 +11,13 @@ import pytest
 import slicer
 from dispatcher.interpret import eval32
 from dispatcher.load import load
+from slicer.readers import read_network_bytes
 from tests.attack.closings import attack_closings
+from tests.attack.conftest import NETWORKS
 from tests.attack.forge import draft_of, write_draft
-from tests.attack.forgeries import FORGERIES, OTHER_PARENT, exact_reason, rigorous_reason
+from tests.attack.forgeries import DECISIONS, FORGERIES, OTHER_PARENT, exact_reason, rigorous_reason
 from tests.attack.forgery import Forgery
-from tests.attack.hunt import KINDS, UNIFORM, hunt
+from tests.attack.hunt import KINDS, TIES, UNIFORM, hunt
 from tests.attack.judge import PlainJudge
 from tests.attack.target import Target, open_target
 
@@ -29,8 +31,20 @@ FALSE_CLAIMS = {
     "a threshold moved until it matters",
     "a larger domain",
 }
-SHOWN_BY_NO_INPUT = {"a threshold moved by one ulp", "a fact that does not hold, and that no removal needs"}
+FALSE_DECISIONS = {
+    "a class dropped that wins in a small part of its cell",
+    "a class dropped that wins often",
+    "a constant cell in which another output wins too",
+}
+SHOWN_BY_NO_INPUT = {
+    "a threshold moved by one ulp",
+    "a fact that does not hold, and that no removal needs",
+    "a margin that does not hold, and that no class needs",
+}
+DECIDING = ("the member of the next cell", "a larger domain", "a threshold moved by one ulp")
 CASES = [(name, "sparse") for name in FORGERIES] + [(name, "dense") for name in sorted(FORGERIES.keys() - ONLY_SPARSE)]
+CASES += [(name, network) for network in ("argmax", "argmin") for name in (*DECIDING, *DECISIONS)]
+CASES.append(("a unit that is active often", "argmin"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +62,7 @@ def forged(targets, tmp_path_factory):
 
     def forge(name: str, network: str) -> Written:
         if (name, network) not in made:
-            found = FORGERIES[name](draft_of(targets[network]), np.random.default_rng(0))
+            found = (FORGERIES | DECISIONS)[name](draft_of(targets[network]), np.random.default_rng(0))
             assert found is not None, "the network offers nothing of the kind"
             path = write_draft(found.draft, tmp_path_factory.mktemp("forged") / "bundle")
             made[name, network] = Written(found, path)
@@ -57,13 +71,15 @@ def forged(targets, tmp_path_factory):
     return forge
 
 
-@pytest.mark.parametrize("network", ["dense", "sparse"])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_nothing_is_found_in_an_accepted_bundle(targets, network):
     found = hunt(targets[network], PlainJudge(targets[network]), DIRECTED, DIRECTED, seed=1)
     assert list(found) == list(KINDS)
     for kind, finding in found.items():
         assert finding.clean, kind
-        assert finding.points > 0 or (kind, network) == ("proof thresholds", "sparse")  # whose proofs need no cuts
+        bitwise = targets[network].bundle.family.decision is None
+        none = (bitwise and kind == TIES) or (kind, network) == ("proof thresholds", "sparse")  # proofs without cuts
+        assert (finding.points > 0) != none
         assert finding.largest < 0, kind
 
 
@@ -73,9 +89,13 @@ def test_the_witness_shows_the_lie(forged, name, network):
     if name in SHOWN_BY_NO_INPUT:
         assert forgery.witness is None
     else:
-        point = forgery.witness[None]
-        parent = slicer.read_network(path / "parent.onnx").layers
-        assert not (load(path).predict(point) == eval32(parent, point)).all()
+        point, served = forgery.witness[None], load(path)
+        parent = read_network_bytes((path / "parent.onnx").read_bytes(), "parent.onnx").layers
+        expected = eval32(parent, point)
+        if network in ("argmax", "argmin"):
+            assert served.decide(point) != getattr(np, network)(expected, axis=1)
+        else:
+            assert not (served.predict(point) == expected).all()
 
 
 @pytest.mark.parametrize(("name", "network"), CASES)
@@ -86,7 +106,7 @@ def test_directed_points_find_every_lie_that_an_input_shows(forged, name, networ
     assert any(finding.different for finding in found.values()) == (forged(name, network).forgery.witness is not None)
 
 
-@pytest.mark.parametrize("network", ["dense", "sparse"])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_no_closing_of_an_accepted_bundle_is_violated(targets, network):
     target = targets[network]
     found = attack_closings(target, 10_000, seed=1)
@@ -100,7 +120,7 @@ def test_no_closing_of_an_accepted_bundle_is_violated(targets, network):
 def test_the_attack_on_closings_finds_false_claims_and_facts(forged, name, network):
     written = forged(name, network)
     found = attack_closings(open_target(written.path), 10_000, seed=2)
-    if written.forgery.false_fact or name in FALSE_CLAIMS:
+    if written.forgery.false_fact or name in FALSE_CLAIMS | FALSE_DECISIONS:
         assert found.violated > 0
         assert found.largest > 0
     else:
@@ -120,10 +140,10 @@ def test_the_rigorous_checker_rejects_every_forgery(forged, name, network):
 @pytest.mark.parametrize(("name", "network"), CASES)
 def test_the_exact_checker_rejects_every_forgery_of_what_it_covers(forged, name, network):
     written = forged(name, network)
-    assert bool(exact_reason(written.path, written.forgery.cells)) == (FORGERIES[name] not in OTHER_PARENT)
+    assert bool(exact_reason(written.path, written.forgery.cells)) == (FORGERIES.get(name) not in OTHER_PARENT)
 
 
-@pytest.mark.parametrize("network", ["dense", "sparse"])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_a_bundle_that_was_only_taken_apart_and_put_together_is_accepted(targets, network, tmp_path):
     path = write_draft(draft_of(targets[network]), tmp_path / "bundle")
     assert slicer.audit(path).accepted

@@ -14,7 +14,7 @@ from dispatcher.interpret import eval32
 from dispatcher.layers import Relu
 from tests.attack.forge import claiming, draft_of, write_draft
 from tests.attack.judge import Finding, HostJudge, PlainJudge, checksum, nothing
-from tests.attack.points import within
+from tests.attack.points import tie_points, within
 from tests.attack.target import Target, open_target, tapped
 
 F32 = np.float32
@@ -43,7 +43,7 @@ def counts(finding: Finding) -> tuple[int, ...]:
 def test_taps_come_before_the_outputs(targets):
     layers = targets["sparse"].network.layers
     points = np.random.default_rng(0).random((20, 2)).astype(F32)
-    values = eval32(tapped(layers), points)
+    values = eval32(tapped(layers, len(layers) - 1), points)
     assert values.shape == (20, 5 + 5 + 3)
     np.testing.assert_array_equal(values[:, 10:], eval32(layers, points))
 
@@ -67,7 +67,7 @@ def test_every_point_of_the_lying_cell_is_found_and_no_other(lying):
     assert counts(outside) == (400, 0, 0, 0)
     assert inside.largest > 0 > outside.largest
     assert (inside.witness == cell[0]).all()
-    parent = tapped(lying.network.layers)
+    parent = lying.tapped
     assert eval32(parent, inside.largest_at[None])[0, : lying.prepared.relu_units].max() == F32(inside.largest)
 
 
@@ -87,6 +87,23 @@ def test_the_compiled_judge_agrees_with_the_plain_one(lying, tmp_path, jobs):
         if a.different:
             assert not (eval32(lying.network.layers, witness) == PlainJudge(lying).family.predict(witness)).all()
     assert counts(expected[3]) == (0, 0, 0, 0)
+
+
+@needs_compiler
+@pytest.mark.parametrize("network", ["argmax", "argmin"])
+def test_the_compiled_judge_compares_decisions_as_the_plain_one_does(targets, tmp_path, network):
+    """Of an honest bundle, and of one whose cells all say that the first output wins."""
+    draft = draft_of(targets[network])
+    for cell in range(len(draft.certificates)):
+        draft = claiming(draft, cell, {}, classes=[0])
+    for name, target in (("honest", targets[network]), ("lying", open_target(write_draft(draft, tmp_path / "bundle")))):
+        (tmp_path / name).mkdir()
+        points = [(0, points) for points in tie_points(target, 1500, np.random.default_rng(0))]
+        judges = PlainJudge(target), HostJudge(target, tmp_path / name, host_compiler())
+        expected, found = (judge(points, 1)[0] for judge in judges)
+        assert counts(expected) == counts(found)
+        assert expected.checksum == found.checksum
+        assert expected.clean == (name == "honest")
 
 
 @needs_compiler

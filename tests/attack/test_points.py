@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from dispatcher.interpret import eval32
 from dispatcher.plan import Leaf, Split
 from dispatcher.runtime import Dispatcher
 from tests.attack import points as kinds
-from tests.attack.points import SPECIAL, corners, on_bounds, ulps
+from tests.attack.points import SPECIAL, clip, corners, on_bounds, ulps
 from tests.attack.proof import Boxes
-from tests.attack.target import Target, tree_boxes
+from tests.attack.target import Target, decided, tree_boxes
 
 F32 = np.float32
 MAKERS = [
@@ -81,6 +84,22 @@ def test_special_points_have_negative_zeros_and_subnormal_numbers(targets):
     assert (np.signbit(points) & (points == 0)).any(axis=0).all()
     assert ((points != 0) & (np.abs(points) < np.finfo(F32).smallest_normal)).any(axis=0).all()
     assert set(SPECIAL[SPECIAL >= 0].tolist()) <= set(points.ravel().tolist())
+
+
+@pytest.mark.parametrize("network", ["argmax", "argmin"])
+def test_ties_are_where_the_winner_changes(targets, network):
+    """Of a point and its neighbours by up to two ulps in any direction, two have different winners."""
+    target = targets[network]
+    points = made(kinds.tie_points, target, 5000)
+    assert 500 < len(points) <= 5000
+    moves = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=2)))
+    near = [clip(ulps(points, np.broadcast_to(move, points.shape)), target.domain) for move in moves]
+    winners = np.array([decided(network, eval32(target.network.layers, part)) for part in near])
+    assert (winners != winners[0]).any(axis=0).mean() > 0.9
+
+
+def test_mode_bitwise_has_no_ties(targets):
+    assert list(kinds.tie_points(targets["dense"], 1000, np.random.default_rng(0))) == []
 
 
 def test_faces_hold_every_bound_of_the_domain(targets):

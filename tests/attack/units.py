@@ -3,7 +3,8 @@
 Pairs (cell, removed unit) are chosen by how close a sample of the cell comes to activating the unit. For each: gradient
 ascent from the best of a sample; bisection for a zero on the way to a point of the domain at which the unit is active;
 ascent again from the cell's point nearest to that zero; and the neighbours of what was found, inside the cell and one
-ulp beyond its borders. All of it in float64, which only chooses points: the judges decide.
+ulp beyond its borders. All of it in float64, which only chooses points: the judges decide. In mode ``decision``
+margins of outputs that are no classes are treated like removed units.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _NARROWING, _FEWEST = 4, 16  # after each round go on with one pair in so many, 
 def unit_points(target: Target, count: int, rng: np.random.Generator) -> Iterator[tuple[str, Points]]:
     """Batches of points ``[m, n_in]`` with their kind, ``count`` in all, in as many cycles of rounds as that takes."""
     attack, limit = _Attack(target, rng), max(2, count // (_EACH * _CYCLES))
-    while target.removed.any():
+    while (target.removed | target.lost).any():
         for kind, points in attack.rounds(limit):
             yield kind, points[:count]
             count -= len(points[:count])
@@ -70,7 +71,7 @@ class _Attack:
 
     def _chosen(self, limit: int) -> np.ndarray:
         """All pairs, or so many of them: half of these are the closest so far, the others random."""
-        pairs = self.rng.permutation(np.argwhere(self.target.removed))
+        pairs = self.rng.permutation(np.argwhere(self.target.removed | self.target.lost))
         for cells, _, values in samples(self.target, np.arange(len(self.target.cells)), self.rng):
             self.largest[cells] = np.maximum(self.largest[cells], values.max(axis=1))
             self.smallest[cells] = np.minimum(self.smallest[cells], values.min(axis=1))

@@ -30,11 +30,11 @@ from dispatcher.interpret import eval32
 from dispatcher.load import load
 from tests.attack.closings import attack_closings
 from tests.attack.forge import Draft, draft_of, write_draft
-from tests.attack.forgeries import FORGERIES, OTHER_PARENT, exact_reason, rigorous_reason
+from tests.attack.forgeries import DECISIONS, FORGERIES, OTHER_PARENT, exact_reason, rigorous_reason
 from tests.attack.forgery import Forgery
 from tests.attack.hunt import KINDS, UNIFORM, hunt
 from tests.attack.judge import Finding, HostJudge
-from tests.attack.target import Target, open_target
+from tests.attack.target import Target, differing, open_target
 from tests.benchmarks.record import machine, write_record
 
 DIRECTED_SHARE = 5  # one point in so many is aimed at something
@@ -142,12 +142,13 @@ def _finding_record(target: Target, finding: Finding) -> dict[str, object]:
 
 def _confirmed(target: Target, point: np.ndarray) -> bool:
     """Whether the reference interpreter sees the difference too."""
-    return not (load(target.bundle.path).predict(point) == eval32(target.network.layers, point)).all()
+    outputs, expected = load(target.bundle.path).predict(point), eval32(target.network.layers, point)
+    return bool(differing(target.bundle.family.decision, outputs, expected).any())
 
 
 def _forgery_records(draft: Draft, options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """Every forgery that the bundle offers, hunted with directed points and with as many uniform ones."""
-    for name, forge in FORGERIES.items():
+    for name, forge in (FORGERIES | (DECISIONS if draft.family.decision else {})).items():
         forged = forge(draft, np.random.default_rng(options.seed))
         if forged is None:
             continue
@@ -190,7 +191,7 @@ def _page(record: dict) -> list[str]:
         "",
         f"`{record['command']}`",
         "",
-        f"{record['machine']}. Points are float32 inputs at which the compiled C of family and parent were compared (`==`). *Largest value*: of the "
+        f"{record['machine']}. Points are float32 inputs at which the compiled C of family and parent were compared (`==`, in mode decision by what they decide). *Largest value*: of the "
         "parent's pre-activation of any unit that is removed in the point's cell; it must not be positive. Time: processor seconds in parent and family.",
     ]
     for bundle in record["bundles"]:

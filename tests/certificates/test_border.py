@@ -15,14 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dispatcher.plan import Decision
 from slicer.box import Box
 from slicer.network import Network
 from slicer.readers import read_network_bytes
+from slicer.search.contest import with_margins
 from tests.certificate.exact_reference import Reference
+from tests.certificate.rigorous_kit import evaluate
 from tests.certificates.bases import hand
 from tests.certificates.both import Opinion, exact_opinion, rigorous_opinion
 from tests.certificates.graph_onnx import graph_bytes
 from tests.certificates.opened import Bench, Opened
+from tests.certificates.truth import sample
 from tests.random_networks import chain, mixed
 
 F32 = np.float32
@@ -108,3 +112,48 @@ def test_the_border_of_acceptance(seed: int, phase: str, checker: str, tmp_path:
     assert border.reference(bias)[0] <= 0
     bound, noise = border.reference(np.nextafter(bias, F32(1000 * sign)))
     assert bound > -MARGIN * noise
+
+
+class MarginBorder(Border):
+    """A bundle in mode ``decision`` whose only cell drops output 0, which loses against output 1, by its bias."""
+
+    def __init__(self, network: Network, box: Box, decision: Decision) -> None:
+        self.decision, last = decision, len(network.layers) - 1
+        super().__init__(network, box, last + 2, 1, "inactive")
+        self.opened.manifest["mode"] = "decision"
+        self.opened.family |= {"mode": "decision", "decision": decision}
+        self.opened.certificates[0] |= {"mode": "decision", "classes": [*range(1, network.n_out)]}
+        self.last = last
+
+    def reference(self, bias: np.floating) -> tuple[Fraction, Fraction]:
+        self._set(bias)
+        layers = with_margins(self.opened.network, self.decision).layers
+        found = Reference(layers, self.box.lower, self.box.upper, {})
+        interval = found.by_interval_rule[self.last + 1][1][1], found.noise[self.last + 1][1]
+        return min(interval, found.backward(self.last + 1, 1, 1))
+
+    def outputs(self, bias: np.floating) -> np.ndarray:
+        """The parent's outputs at corners and random points of the box."""
+        self._set(bias)
+        points = sample((self.box.lower, self.box.upper), 200)
+        return evaluate(self.opened.network.layers, points)[-1]
+
+    def _set(self, bias: np.floating) -> None:
+        record = self.opened.parent["layers"][self.last]
+        record["bias"] = np.array(bias, ">f4").tobytes().hex() + record["bias"][8:]
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+@pytest.mark.parametrize("decision", ["argmax", "argmin"])
+def test_the_border_of_acceptance_of_a_margin(decision: Decision, checker: str, tmp_path: Path) -> None:
+    """And where it ends, the output still loses at every input, not even tied."""
+    network = chain(np.random.default_rng(1), [2, 5, 3])
+    border = MarginBorder(network, Box.outward(np.full(2, -0.5), np.full(2, 0.75)), decision)
+    bench = Bench(tmp_path / "bundle")
+    sign = 1 if decision == "argmax" else -1
+    bias = last_accepted(lambda value: CHECKERS[checker](bench.show(border.contents(value))).accepted, sign)
+    assert border.reference(bias)[0] <= 0
+    bound, noise = border.reference(np.nextafter(bias, F32(1000 * sign)))
+    assert bound > -MARGIN * noise
+    first, second = border.outputs(bias)[:, :2].T
+    assert (sign * first < sign * second).all()

@@ -238,7 +238,9 @@ def test_random_proofs_of_good_form(tree: Json, removed: Json, cell: int, bench:
 
 @settings(FUZZ, max_examples=75)
 @given(
-    tree=trees(units(st.one_of(ROWS, MARGINS))), classes=st.sampled_from([[0], [0], [1], [0, 1]]), cell=st.integers(0, 2)
+    tree=trees(units(st.one_of(ROWS, MARGINS))),
+    classes=st.sampled_from([[0], [0], [1], [0, 1]]),
+    cell=st.integers(0, 2),
 )
 def test_random_proofs_of_decisions(tree: Json, classes: Json, cell: int, bench: Bench, base_folder: Path) -> None:
     """The same of classes and margins."""

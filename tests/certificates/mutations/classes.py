@@ -120,8 +120,9 @@ def margin_of_others(opened: Opened, rng: Random) -> None:
     """The margin of another pair of outputs, any of all."""
     own, margin = _some(opened, rng)
     n = opened.network.n_out
-    taken = {(k, i) for _, _, k, i in _margins(opened, own)}
-    _move(opened, own, margin, margin[1], *pick(rng, [(k, i) for k in range(n) for i in range(n) if (k, i) not in taken]))
+    taken = {closed[2:] for closed in _margins(opened, own)}
+    pairs = [(k, i) for k in range(n) for i in range(n) if (k, i) not in taken]
+    _move(opened, own, margin, margin[1], *pick(rng, pairs))
 
 
 def margin_against_itself(opened: Opened, rng: Random) -> None:
@@ -139,7 +140,8 @@ def margin_elsewhere(opened: Opened, rng: Random) -> None:
     own, (node, phase, k, i) = _some(opened, rng)
     layer, n = _layer(opened), opened.network.n_out
     reopen(own["tree"][node], phase, layer, k * n + i)
-    close(own["tree"][node], phase, *pick(rng, [(layer - 1, k * n + i), (layer - 2, k), (layer + 1, k), (layer, n * n)]))
+    places = [(layer - 1, k * n + i), (layer - 2, k), (layer + 1, k), (layer, n * n)]
+    close(own["tree"][node], phase, *pick(rng, places))
 
 
 def margin_claimed(opened: Opened, rng: Random) -> None:
