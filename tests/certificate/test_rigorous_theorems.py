@@ -121,6 +121,31 @@ def test_bounds_contain_the_exact_reference_and_differ_by_rounding_only(seed: in
             assert entry.upper[0, unit] - float(high) <= 1e-9 * size
 
 
+@settings(deadline=None, max_examples=40)
+@given(seed=seeds, decision=st.sampled_from(["argmax", "argmin"]))
+def test_bounds_of_margins_contain_the_exact_reference_and_differ_by_rounding_only(seed: int, decision: str) -> None:
+    """The checker's own extension of the parent, against differences of outputs written here."""
+    rng = np.random.default_rng(seed)
+    layers = chain(rng, 2, *([4] * int(rng.integers(0, 3))), int(rng.integers(2, 4)))
+    n, sign, last = layers[-1].width, 1 if decision == "argmax" else -1, len(layers) - 1
+    pairs = [(k, i) for k in range(n) for i in range(n)]
+    weight = np.array([[sign * ((j == k) - (j == i)) for j in range(n)] for k, i in pairs])
+    lower, upper = random_box(rng, 2, 2.0)
+    parent = Parent(network_bytes(layers), decision)
+    node = Node(0, (lower.astype(float), upper.astype(float)), states(parent, {}), states(parent, {}))
+    run = Verification(parent, [node], 0.0)
+    run.deepest[:] = len(parent.layers)
+    with np.errstate(all="ignore"):
+        for position in range(len(parent.layers)):
+            run.descend(position)
+    exact = Reference((*layers, dense(last, weight), Relu(last + 1, n * n)), lower, upper, {}).bounds[last + 1]
+    size = 1e-30 + max(abs(float(end)) for ends in exact for end in ends)
+    for place, (low, high) in zip(range(parent.spans[-2].start, parent.spans[-2].stop), exact, strict=True):
+        assert Fraction(run.bounds.lower[place, 0]) <= low
+        assert 0 <= Fraction(run.bounds.upper[place, 0]) - high <= 1e-9 * size
+    assert all(high > 0 for (k, i), (_, high) in zip(pairs, exact, strict=True) if k == i)
+
+
 def wired(rng: np.random.Generator) -> Layers:
     """Pre-activations (layer 3) that a relu and another layer read: their lower bounds matter even where inactive."""
 

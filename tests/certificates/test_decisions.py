@@ -12,18 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import slicer
-from dispatcher.layers import Dense, freeze
+from dispatcher.layers import Dense, Relu, freeze
 from dispatcher.plan import Decision
+from slicer.certificate.rigorous import Checker
 from slicer.network import Network
 from slicer.readers import read_network_bytes
 from tests.attack.judge import PlainJudge
 from tests.attack.points import tie_points, uniform
 from tests.attack.target import open_target
-from tests.certificate.rigorous_kit import evaluate, random_box
+from tests.certificate.rigorous_kit import evaluate, evaluate_member, random_box
 from tests.certificates.bases import three
-from tests.certificates.both import judge
+from tests.certificates.both import exact_checker, judge
 from tests.certificates.graph_onnx import graph_bytes
-from tests.certificates.opened import Bench, Opened
+from tests.certificates.opened import Bench, Opened, canonical, member_of
 from tests.certificates.trees import closings
 from tests.certificates.truth import doubts, sample
 from tests.random_networks import chain, mixed
@@ -126,3 +127,30 @@ def test_an_output_is_dropped_only_where_it_loses(seed: int, decision: Decision,
         assert doubts(bundle) == []
     elif len(network.layers) == 2:  # affine outputs: bounds are those of the corners but for rounding
         assert (ahead[:, k] - ahead[:, i]).max() > -1e-5 * (1 + np.abs(outputs).max())
+
+
+@settings(deadline=None, max_examples=100)
+@given(seed=st.integers(0, 2**32 - 1), decision=st.sampled_from(DECISIONS), share=st.sampled_from([0.0, 0.4, 0.9]))
+def test_three_rebuildings_of_a_member_agree(seed: int, decision: Decision, share: float) -> None:
+    """Both checkers' and the producer's, whatever is removed and whichever outputs are classes; and what it returns."""
+    rng = np.random.default_rng(seed)
+    made = _any_network(rng)
+    network = read_network_bytes(graph_bytes(made), "parent.onnx", scores=True)
+    relus = [(place, relu.width) for place, relu in enumerate(network.layers) if isinstance(relu, Relu)]
+    chosen = [[place, np.flatnonzero(rng.random(width) < share).tolist()] for place, width in relus]
+    removed = [row for row in chosen if row[1]]
+    classes = sorted(rng.permutation(network.n_out)[: int(rng.integers(1, network.n_out + 1))].tolist())
+    member = json.loads(member_of(network, {"removed": removed, "classes": classes}, decision))
+    whole = canonical(member | {"parent": network.digest})
+    assert Checker(network.content, decision).rebuild_member([(p, list(u)) for p, u in removed], classes) == whole
+    exact = exact_checker()
+    layers = exact.read_parent(exact.read_json(network.content, "parent"))
+    fixed = exact.fixed_outputs(decision, network.n_out, classes)
+    pairs = [(place, unit) for place, units in removed for unit in units]
+    assert exact.member_of(layers, network.digest, pairs, fixed) == whole
+    if not removed:
+        points = rng.uniform(-1, 1, (50, network.n_in)).astype(F32)
+        outputs, expected = evaluate_member(network.layers, member, points), evaluate(network.layers, points)[-1]
+        lost = np.setdiff1d(np.arange(network.n_out), classes)
+        assert (outputs[:, lost] == (-1 if decision == "argmax" else 1) * np.finfo(F32).max).all()
+        assert (outputs[:, classes] == (0 if len(classes) == 1 else expected[:, classes])).all()
