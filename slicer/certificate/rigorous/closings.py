@@ -60,7 +60,8 @@ class Verification:
             self._tighten(position, count)
         own = self.parent.spans[position]
         lower, upper = self.bounds.lower[own, :count], self.bounds.upper[own, :count]
-        self.sound[:count] &= ((lower >= -OVERFLOW) & (lower <= upper) & (upper <= OVERFLOW)).all(axis=0)
+        limit = 2 * OVERFLOW if position >= self.parent.depth else OVERFLOW  # margins are differences of two outputs
+        self.sound[:count] &= ((lower >= -limit) & (lower <= upper) & (upper <= limit)).all(axis=0)
 
     def outcome(self) -> tuple[Array, list[Failure]]:
         """The bounds of all closings and the failures: (node, relu layer, unit, bound).
