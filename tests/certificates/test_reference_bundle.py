@@ -1,4 +1,4 @@
-"""The committed reference bundle: both checkers accept it on every run, as does the checker that it carries."""
+"""The committed reference bundles: both checkers accept them on every run, as does the checker that one carries."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ import dispatcher
 import slicer
 from dispatcher.interpret import eval32
 from dispatcher.vectors import border_points, corner_points, random_points
+from tests.attack.hunt import hunt
+from tests.attack.judge import PlainJudge
+from tests.attack.target import open_target
 from tests.certificates.both import CHECKER, judge, judge_outside
 from tests.certificates.opened import MANIFEST, PARENT, open_bundle, sha, store
-from tests.certificates.reference import EXAMPLE, OPTIONS, REFERENCE, make
+from tests.certificates.reference import DECIDING, DECISIONS, EXAMPLE, OPTIONS, REFERENCE, make, make_decisions
 from tests.certificates.trees import closings
+from tests.certificates.truth import doubts
 
-DIGEST = "7bed79ad0cf5d186980e56b7fa048317029ab244f03243dff5e4893de83cd345"
+DIGEST = "36579e23b8a60149b0010e385fe01327bf64944080133cfbe14f733c861ab046"
+DIGEST_OF_DECISIONS = "289f8808904cf851e4eac17e8839377e55a907ac1cbe64f5134d2140fd798b6d"
 
 
 def test_it_is_the_bundle_that_was_committed() -> None:
@@ -45,8 +50,9 @@ def test_it_has_what_makes_proofs_hard() -> None:
     assert all(certificate["removed"] for certificate in opened.certificates)
 
 
-def test_one_bit_of_any_file_is_noticed(tmp_path: Path) -> None:
-    contents = {p.relative_to(REFERENCE).as_posix(): p.read_bytes() for p in REFERENCE.rglob("*") if p.is_file()}
+@pytest.mark.parametrize("bundle", [REFERENCE, DECISIONS], ids=["bitwise", "decision"])
+def test_one_bit_of_any_file_is_noticed(bundle: Path, tmp_path: Path) -> None:
+    contents = {p.relative_to(bundle).as_posix(): p.read_bytes() for p in bundle.rglob("*") if p.is_file()}
     for path, content in contents.items():
         flipped = bytes([*content[:-2], content[-2] ^ 1, content[-1]])
         assert not judge(store(contents | {path: flipped}, tmp_path / path.replace("/", "-"))).accepted, path
@@ -66,3 +72,31 @@ def test_making_it_again_gives_an_accepted_bundle_of_the_same_parent(tmp_path: P
     make(tmp_path / "bundle")
     assert judge(tmp_path / "bundle").accepted
     assert (tmp_path / "bundle" / PARENT).read_bytes() == (REFERENCE / PARENT).read_bytes()
+
+
+def test_the_one_of_decisions_is_what_was_committed_and_is_accepted() -> None:
+    assert sha((DECISIONS / MANIFEST).read_bytes()) == DIGEST_OF_DECISIONS
+    assert sum(path.stat().st_size for path in DECISIONS.rglob("*") if path.is_file()) < 60_000
+    assert DECIDING.record().items() <= json.loads((DECISIONS / MANIFEST).read_bytes())["options"].items()
+    assert judge_outside(DECISIONS).accepted
+    assert slicer.audit(DECISIONS).accepted
+
+
+def test_it_has_cells_with_one_class_with_some_and_with_all() -> None:
+    """And margins that are closed below splits, besides removed units."""
+    certificates = open_bundle(DECISIONS).certificates
+    assert {len(certificate["classes"]) for certificate in certificates} == {1, 2, 3}
+    assert {0, 1, 2} == {output for certificate in certificates for output in certificate["classes"]}
+    assert any(certificate["removed"] for certificate in certificates)
+    assert sum(len(certificate["tree"]) > 1 for certificate in certificates) >= 2
+
+
+def test_it_decides_as_its_model_does() -> None:
+    assert doubts(DECISIONS) == []
+    target = open_target(DECISIONS)
+    assert all(finding.clean for finding in hunt(target, PlainJudge(target), 5000, 5000, seed=0).values())
+
+
+def test_making_it_again_gives_an_accepted_bundle_of_decisions(tmp_path: Path) -> None:
+    make_decisions(tmp_path / "bundle")
+    assert judge(tmp_path / "bundle").accepted

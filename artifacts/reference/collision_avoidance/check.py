@@ -6,7 +6,8 @@
 Written from CERTIFICATE.md alone, to whose sections the numbers below refer. Checked: the manifest and every digest
 (§7), every file with a meaning in strict canonical form (§8), the parent (§2), that nothing overflows on the domain
 (§4), the routing tree (§7), that every member is what the removals give, byte for byte (§3), and in every cell each
-closing of the proof tree, and that every path closes every removed unit (§5, §6). Not checked: see NOT_COVERED.
+closing of the proof tree, and that every path closes every removed unit, and in mode ``decision`` every output that is
+not to win (§5, §6). Not checked: see NOT_COVERED.
 
 Floats only carry float32 numbers exactly, choose scales (any scale is sound) and format messages. Bounds are integers.
 
@@ -67,8 +68,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 STATEMENT = (
     "For every vector x of finite float32 numbers in the domain, the member of the cell to which the routing tree sends"
-    " x and family/parent.json have equal outputs under eval32 (-0 = 0), and neither meets a NaN or an infinity."
+    " x and family/parent.json have {} under eval32{}, and neither meets a NaN or an infinity."
 )
+CLAIMS = {
+    "": ("equal outputs", " (-0 = 0)"),
+    "argmax": ("their largest output in the same place", ", the first of equal ones"),
+    "argmin": ("their smallest output in the same place", ", the first of equal ones"),
+}
 ATTESTED = "If no removed unit that is only attested by a solver is active where it was removed: "
 NOT_COVERED = (
     "that family/parent.json is the network of the source model (slicer audit reads the model and compares)",
@@ -81,6 +87,7 @@ NAME, CHANGED = "[A-Za-z0-9_-][A-Za-z0-9_.-]*", "expected sha256 and size as in 
 MAX_JSON, MAX_FILE, MAX_NESTING = 2**26, 2**34, 32  # bytes of a file that is read, that is only hashed; levels
 LARGEST = (2 - 2.0**-23) * 2.0**127  # float32 number
 MAX_UNITS = 2**20  # of the network; §4 asks for less than 2^20 sources of a dense unit
+MAX_OUTPUTS = 64  # of a network that decides: its margins are as many as pairs of outputs
 MAX_SLOT = 4096  # bits; S is about 110 for ordinary networks
 MAX_WAITING = 2**24  # numbers in the boxes and facts of the open splits of a proof tree
 BITS = (44, 512)  # F of the first and of the second attempt
@@ -299,9 +306,13 @@ Prefixes = dict[int, tuple[int, str]]  # of a dense layer, by unit: first term t
 Slim = tuple[Constants, Prefixes, list[Sequence[Pair]]]  # the third: what each unit still needs
 
 
-def member_of(layers: Sequence[Layer], parent: str, removed: Iterable[Pair]) -> bytes:
-    """The member file that removing (relu layer, unit) pairs gives; OverflowError if a constant is infinite."""
+def member_of(layers: Sequence[Layer], parent: str, removed: Iterable[Pair], fixed: Constants | None = None) -> bytes:
+    """The member file that removing (relu layer, unit) pairs, and fixing outputs, gives; OverflowError if infinite."""
     slim = list(_slim(layers, frozenset(removed)))
+    for unit, value in (fixed or {}).items():
+        slim[-1][0][unit] = value
+        slim[-1][1].pop(unit, None)
+        slim[-1][2][unit] = []
     needed: list[set[int]] = [set() for _ in layers]
     needed[0], needed[-1] = set(range(layers[0].width)), set(range(layers[-1].width))
     for place in range(len(layers) - 1, 0, -1):
@@ -351,6 +362,27 @@ def _prefix(row: Sequence[float], values: Sequence[float | None]) -> tuple[int, 
         if weight and constant:
             acc = single((acc or 0.0) + single(weight * constant))
     return len(row), acc
+
+
+def fixed_outputs(decision: str, outputs: int, classes: Collection[int]) -> Constants:
+    """The outputs that are constant because they cannot win, or because they always do."""
+    lost = -LARGEST if decision == "argmax" else LARGEST
+    return {k: 0.0 if k in classes else lost for k in range(outputs) if k not in classes or len(classes) == 1}
+
+
+def margins(layers: Sequence[Layer], decision: str) -> list[Layer]:
+    """The two layers by which it is proved that outputs do not win (§5)."""
+    last, first = layers[-1], 1 + max(chain.from_iterable(layer.units for layer in layers))
+    n, sign = last.width, 1.0 if decision == "argmax" else -1.0
+    good = last.op == "dense" and 2 <= n <= MAX_OUTPUTS
+    require(good, PARENT, f"expected a last layer that is dense, with 2 to {MAX_OUTPUTS} outputs, to decide")
+    rows = [[sign * ((j == k) - (j == i)) for j in range(n)] for k in range(n) for i in range(n)]
+    units = range(first, first + n * n)
+    relu = range(units.stop, units.stop + n * n)
+    return [
+        Layer("dense", n * n, (), rows, [0.0] * (n * n), units, [last.units] * (n * n)),
+        Layer("relu", n * n, (), units=relu, inputs=[[unit] for unit in units]),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------ affine units (§4)
@@ -604,6 +636,11 @@ class Fixed:
         return [(pair, float(ends[pair] * Fraction(2) ** (self.exponents[unit] - self.bits))) for pair, unit in wrong]
 
 
+def failures(fixed: Callable[[int], Fixed], found: Callable[[Fixed], list[Any]]) -> list[Any]:
+    """What fails in coarse and then in fine arithmetic as well."""
+    return found(fixed(BITS[0])) and found(fixed(BITS[1]))
+
+
 # ------------------------------------------------------------------------------------------------ the bundle (§7)
 def halves(fields: dict[str, Field], box: Box, *, strict: bool) -> tuple[Box, Box]:
     """The low and the high part of a closed box, cut at a threshold in both, below the upper end if ``strict``."""
@@ -663,10 +700,10 @@ def manifest_bytes(root: str) -> bytes:
     return data
 
 
-def read_manifest(file: Field) -> dict[str, tuple[str, int]]:
-    """(sha256, size) of the listed files by path."""
+def read_manifest(file: Field) -> tuple[str, dict[str, tuple[str, int]]]:
+    """The mode; (sha256, size) of the listed files by path."""
     fields = file.record("format", "mode", "source", "options", "tools", "truncated", "files")
-    fields["mode"].equal("bitwise")
+    fields["mode"].text("bitwise|decision")
     for key, kind in (("truncated", bool), ("options", dict), ("tools", dict)):
         fields[key].require(isinstance(fields[key].value, kind), f"a value of type {kind.__name__}")
     entries: dict[str, tuple[str, int]] = {}
@@ -678,7 +715,7 @@ def read_manifest(file: Field) -> dict[str, tuple[str, int]]:
         entries[path] = row["sha256"].text(SHA256), row["size"].integer(0, MAX_FILE)
     models = {"parent.onnx", "parent.nnet"}.intersection(entries)
     fields["source"].require({fields["source"].text("parent[.](onnx|nnet)")} == models, "a listed file, the one model")
-    return entries
+    return str(fields["mode"].value), entries
 
 
 def cell_boxes(tree: Field, domain: Box) -> list[Box]:
@@ -705,13 +742,14 @@ class Bundle:
     def __init__(self, root: str) -> None:
         self.root = root
         data = manifest_bytes(root)
-        self.digest, self.entries = sha256(data).hexdigest(), read_manifest(read_json(data, MANIFEST))
+        self.digest, (self.mode, self.entries) = sha256(data).hexdigest(), read_manifest(read_json(data, MANIFEST))
         check_files(root, self.entries)
         self.layers = read_parent(read_json(self.read(PARENT), PARENT))
         self.parent, _ = self.entries[PARENT]  # digest and size of what was read
         self._read_family(read_json(self.read(FAMILY), FAMILY))
-        self.fixed = cache(partial(Fixed, self.layers, self.domain))
-        large = self._failures(Fixed.overflows)
+        large = failures(cache(partial(Fixed, self.layers, self.domain)), Fixed.overflows)
+        self.extended = self.layers + (margins(self.layers, self.decision) if self.decision else [])
+        self.fixed = cache(partial(Fixed, self.extended, self.domain))
         require(not large, PARENT, f"expected sums of at most 2^126 on the domain, not so in its units {large[:3]}")
 
     def read(self, path: str) -> bytes:
@@ -722,9 +760,11 @@ class Bundle:
         return data
 
     def _read_family(self, file: Field) -> None:
-        fields = file.record("format", "mode", "parent", "domain", "tree", "members", "cells")
-        for key, value in (("format", "netslicer-family/1"), ("mode", "bitwise"), ("parent", self.parent)):
+        decides = ["decision"] * (self.mode == "decision")
+        fields = file.record("format", "mode", "parent", "domain", "tree", "members", "cells", *decides)
+        for key, value in (("format", "netslicer-family/1"), ("mode", self.mode), ("parent", self.parent)):
             fields[key].equal(value)
+        self.decision = fields["decision"].text("argmax|argmin") if decides else ""
         self.domain = fields["domain"].box(self.layers[0].width)
         fields["domain"].require(max(map(abs, chain(*self.domain))) <= 2.0**126, "corners of at most 2^126")
         self.boxes = cell_boxes(fields["tree"], self.domain)
@@ -745,14 +785,15 @@ class Bundle:
         where, file = CERTIFICATE.format(cell), MEMBER.format(self.members[cell])
         certificate = read_json(self.read(where), where)
         keys = ("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
-        fields = certificate.record(*keys, optional=["attested"])
-        values = ("netslicer-certificate/2", "bitwise", cell, self.parent, self.members[cell])
+        fields = certificate.record(*keys, *["classes"] * bool(self.decision), optional=["attested"])
+        values = ("netslicer-certificate/2", self.mode, cell, self.parent, self.members[cell])
         for key, value in zip(("format", "mode", "cell", "parent", "member"), values, strict=True):
             fields[key].equal(value)
         box, removed = fields["box"].box(len(self.domain[0])), fields["removed"].units(self.layers)
         fields["box"].require(box == self.boxes[cell], "the box that the routing tree gives")
+        fixed, losses = self._losses(fields["classes"]) if self.decision else (None, [])
         try:
-            member = member_of(self.layers, self.parent, removed)
+            member = member_of(self.layers, self.parent, removed, fixed)
         except OverflowError as error:
             raise Rejected(file, "a constant overflows float32") from error
         attested = set(fields["attested"].units(self.layers) if "attested" in fields else [])
@@ -761,11 +802,26 @@ class Bundle:
             fields["attested"].require(trust, "proofs only: a solver's word counts only with --trust solver")
         same = member == self.read(file) and sha256(member).hexdigest() == self.members[cell]
         require(same, file, f"expected the member that the removals of {where} give")
-        proof = self._check_tree(fields["tree"], box, [pair for pair in removed if pair not in attested])
+        proof = self._check_tree(fields["tree"], box, [pair for pair in removed if pair not in attested], losses)
         return Accepted(removed=len(removed), attested=len(attested), nodes=proof[0], closings=proof[1])
 
-    def _check_tree(self, tree: Field, root: Box, removed: Sequence[Pair]) -> tuple[int, int]:
-        """Nodes and closings of a tree, walked in preorder: all must hold, and every path close the removed units."""
+    def _losses(self, file: Field) -> tuple[Constants, list[list[Pair]]]:
+        """From the classes that may win: the outputs that are constant, and for each other the margins to close."""
+        n, classes = self.layers[-1].width, list[int]()
+        for entry in file.items():
+            classes.append(entry.integer(classes[-1] + 1 if classes else 0, n - 1))
+        file.require(classes, "at least one output")
+        place = len(self.layers) + 1
+        lost = [[(place, k * n + i) for i in classes] for k in range(n) if k not in classes]
+        return fixed_outputs(self.decision, n, classes), lost
+
+    def _check_tree(
+        self, tree: Field, root: Box, removed: Sequence[Pair], losses: Sequence[Sequence[Pair]]
+    ) -> tuple[int, int]:
+        """Nodes and closings of a tree, walked in preorder: all must hold.
+
+        Every path must close the removed units, and for each output that does not win one of the margins it loses by.
+        """
         closings, waiting = 0, [(root, dict[Pair, Claim]())]  # open nodes, with the closings above them
         for node in tree.items():
             node.require(waiting, "no node after the last leaf")
@@ -775,10 +831,10 @@ class Bundle:
             claims: dict[Pair, Claim] = {}
             for key, sign in (("inactive", -1), ("active", 1)):
                 if key in fields:
-                    pairs = fields[key].units(self.layers)
+                    pairs = fields[key].units(self.extended)
                     fields[key].require(pairs, "a list that is left out rather than empty")
                     node.require(not any(k in facts or k in claims for k in pairs), "no unit closed twice on one path")
-                    claims |= {(place, k): (self.layers[place].inputs[k][0], sign) for place, k in pairs}
+                    claims |= {(place, k): (self.extended[place].inputs[k][0], sign) for place, k in pairs}
             self._prove(node.where, box, facts, claims)
             closings += len(claims)
             facts = facts | claims if claims else facts
@@ -789,21 +845,19 @@ class Bundle:
             else:
                 missing = [pair for pair in removed if facts.get(pair, (0, 0))[1] != -1]
                 node.require(not missing, f"all removed units closed on the path to this leaf, not {missing[:1]}")
+                good = all(any(facts.get(pair, (0, 0))[1] == -1 for pair in pairs) for pairs in losses)
+                node.require(good, "every output outside of classes closed on the path to this leaf")
         tree.require(not waiting, "both children of every split")
         return len(tree.value), closings
 
     def _prove(self, where: str, box: Box, facts: dict[Pair, Claim], claims: dict[Pair, Claim]) -> None:
         """Prove the claims of a node."""
-        unproved = self._failures(lambda fixed: fixed.unproved(box, facts.values(), claims)) if claims else []
+        unproved = failures(self.fixed, lambda fixed: fixed.unproved(box, facts.values(), claims)) if claims else []
         for pair, bound in unproved:
             inactive = claims[pair][1] < 0
             phase, limit = ("inactive", "an upper bound <= 0") if inactive else ("active", "a lower bound >= 0")
             why = f"expected {limit}, got {bound:.6g}; not proved: {len(unproved)} of {len(claims)} closings"
             raise Rejected(f"{where} {phase}: relu layer {pair[0]} unit {pair[1]}", why)
-
-    def _failures(self, failures: Callable[[Fixed], list[Any]]) -> list[Any]:
-        """What fails in coarse and then in fine arithmetic as well."""
-        return failures(self.fixed(BITS[0])) and failures(self.fixed(BITS[1]))
 
 
 # ------------------------------------------------------------------------------------------------ the report
@@ -865,8 +919,9 @@ def check_bundle(root: str, spec: str | None, seed: int, jobs: int, *, trust: bo
     report |= {"parent": bundle.parent, "cells": total, "checked": len(cells), "rejected": rejected}
     report["accepted"] = len(cells) - rejected
     if not rejected:
-        good = {"outcome": "accepted", "proved": STATEMENT}
-        good = {"outcome": "attested", "proved": ATTESTED + STATEMENT} if report["attested"] else good
+        proved = STATEMENT.format(*CLAIMS[bundle.decision])
+        good = {"outcome": "accepted", "proved": proved}
+        good = {"outcome": "attested", "proved": ATTESTED + proved} if report["attested"] else good
         report |= good if len(cells) == total else {"outcome": "no objection"}
     return report
 
