@@ -14,6 +14,7 @@ from rigorous_kit import F32, chain, evaluate, network_bytes, random_box, random
 
 from dispatcher.layers import Concat, Input, Layers, Relu, dense
 from slicer.certificate.rigorous.closings import Failure, Verification, verify
+from slicer.certificate.rigorous.extend import with_margins
 from slicer.certificate.rigorous.parent import Parent
 from slicer.certificate.rigorous.proof import ACTIVE, INACTIVE, Node
 
@@ -131,7 +132,7 @@ def test_bounds_of_margins_contain_the_exact_reference_and_differ_by_rounding_on
     pairs = [(k, i) for k in range(n) for i in range(n)]
     weight = np.array([[sign * ((j == k) - (j == i)) for j in range(n)] for k, i in pairs])
     lower, upper = random_box(rng, 2, 2.0)
-    parent = Parent(network_bytes(layers), decision)
+    parent = with_margins(Parent(network_bytes(layers)), decision)
     node = Node(0, (lower.astype(float), upper.astype(float)), states(parent, {}), states(parent, {}))
     run = Verification(parent, [node], 0.0)
     run.deepest[:] = len(parent.layers)

@@ -21,8 +21,8 @@ from tests.certificates.reference import DECIDING, DECISIONS, EXAMPLE, OPTIONS, 
 from tests.certificates.trees import closings
 from tests.certificates.truth import doubts
 
-DIGEST = "36579e23b8a60149b0010e385fe01327bf64944080133cfbe14f733c861ab046"
-DIGEST_OF_DECISIONS = "289f8808904cf851e4eac17e8839377e55a907ac1cbe64f5134d2140fd798b6d"
+DIGEST = "097891a4197a5560da595ee44f4e52b6db9de1d6a9a5499950a30304277755be"
+DIGEST_OF_DECISIONS = "5b009305898c1393bc47ba93431c5ec2202aff1d16a554f37e2bea2988120a91"
 
 
 def test_it_is_the_bundle_that_was_committed() -> None:

@@ -104,7 +104,7 @@ MANIFESTS = {
     "no family": (lambda f: without(f, "family/family.json"), "family/family.json"),
     "no source model": (lambda f: without(f, "parent.onnx"), "expected a listed file"),
     "another source": (lambda f: f | {"manifest.json": manifest(f, source="search.json")}, "expected a text like"),
-    "another mode": (lambda f: f | {"manifest.json": manifest(f, mode="epsilon")}, "like bitwise|decision"),
+    "another mode": (lambda f: f | {"manifest.json": manifest(f, mode="top-1")}, "like bitwise|decision|epsilon"),
     "options that are a list": (lambda f: f | {"manifest.json": manifest(f, options=[])}, "of type dict"),
     "truncated is a number": (lambda f: f | {"manifest.json": manifest(f, truncated=1)}, "of type bool"),
     "files that are an object": (lambda f: f | {"manifest.json": manifest(f, files={})}, "expected a list"),

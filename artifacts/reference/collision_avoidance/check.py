@@ -6,8 +6,8 @@
 Written from CERTIFICATE.md alone, to whose sections the numbers below refer. Checked: the manifest and every digest
 (§7), every file with a meaning in strict canonical form (§8), the parent (§2), that nothing overflows on the domain
 (§4), the routing tree (§7), that every member is what the removals give, byte for byte (§3), and in every cell each
-closing of the proof tree, and that every path closes every removed unit, and in mode ``decision`` every output that is
-not to win (§5, §6). Not checked: see NOT_COVERED.
+closing of the proof tree, and that every path closes every removed unit, in mode ``decision`` every output that is not
+to win, in mode ``epsilon`` all errors of an affine member (§5, §6). Not checked: see NOT_COVERED.
 
 Floats only carry float32 numbers exactly, choose scales (any scale is sound) and format messages. Bounds are integers.
 
@@ -71,7 +71,8 @@ STATEMENT = (
     " x and family/parent.json have {} under eval32{}, and neither meets a NaN or an infinity."
 )
 CLAIMS = {
-    "": ("equal outputs", " (-0 = 0)"),
+    "bitwise": ("equal outputs", " (-0 = 0)"),
+    "epsilon": ("outputs that differ by at most their bounds in family/family.json", ""),
     "argmax": ("their largest output in the same place", ", the first of equal ones"),
     "argmin": ("their smallest output in the same place", ", the first of equal ones"),
 }
@@ -303,6 +304,7 @@ _OPERATIONS: dict[str, Callable[..., float]] = {
 }  # fmt: skip
 Constants = dict[int, float]  # of a layer, by unit
 Prefixes = dict[int, tuple[int, str]]  # of a dense layer, by unit: first term that is not constant, sum before it
+Rows = Sequence[Sequence[float]]
 Slim = tuple[Constants, Prefixes, list[Sequence[Pair]]]  # the third: what each unit still needs
 
 
@@ -370,6 +372,13 @@ def fixed_outputs(decision: str, outputs: int, classes: Collection[int]) -> Cons
     return {k: 0.0 if k in classes else lost for k in range(outputs) if k not in classes or len(classes) == 1}
 
 
+def affine_member(layers: Sequence[Layer], parent: str, affine: Json) -> bytes:
+    """The member file of an affine function."""
+    nothing: dict[str, Json] = {"units": [], "prefixes": [], "constants": []}
+    rows = [nothing | {"units": [*range(layers[0].width)]}, *[nothing] * (len(layers) - 1)]
+    return canonical({"format": "netslicer-member/1", "parent": parent, "layers": rows, "affine": affine})
+
+
 def margins(layers: Sequence[Layer], decision: str) -> list[Layer]:
     """The two layers by which it is proved that outputs do not win (§5)."""
     last, first = layers[-1], 1 + max(chain.from_iterable(layer.units for layer in layers))
@@ -382,6 +391,22 @@ def margins(layers: Sequence[Layer], decision: str) -> list[Layer]:
     return [
         Layer("dense", n * n, (), rows, [0.0] * (n * n), units, [last.units] * (n * n)),
         Layer("relu", n * n, (), units=relu, inputs=[[unit] for unit in units]),
+    ]
+
+
+def errors(layers: Sequence[Layer], weight: Rows, bias: Sequence[float], epsilon: Sequence[float]) -> list[Layer]:
+    """The four layers by which it is proved that an affine member is within its bounds (§5)."""
+    first = 1 + max(chain.from_iterable(layer.units for layer in layers))
+    n, given = len(bias), [*layers[-1].units, *layers[0].units]
+    rows = [[float(j == i) for j in range(n)] + [-w for w in weight[i]] for i in range(n)]
+    rows += [[-w for w in row] for row in rows]
+    units = [range(start, start + 2 * n) for start in range(first, first + 6 * n, 2 * n)]
+    alone = [[[unit] for unit in row] for row in units]
+    return [
+        Layer("copy", len(given), units=given),
+        Layer("dense", 2 * n, (), rows, [-b for b in bias] + [*bias], units[0], [given] * (2 * n)),
+        Layer("add", 2 * n, (), (), [-bound for bound in epsilon] * 2, units[1], alone[0]),
+        Layer("relu", 2 * n, (), units=units[2], inputs=alone[1]),
     ]
 
 
@@ -703,7 +728,7 @@ def manifest_bytes(root: str) -> bytes:
 def read_manifest(file: Field) -> tuple[str, dict[str, tuple[str, int]]]:
     """The mode; (sha256, size) of the listed files by path."""
     fields = file.record("format", "mode", "source", "options", "tools", "truncated", "files")
-    fields["mode"].text("bitwise|decision")
+    fields["mode"].text("bitwise|decision|epsilon")
     for key, kind in (("truncated", bool), ("options", dict), ("tools", dict)):
         fields[key].require(isinstance(fields[key].value, kind), f"a value of type {kind.__name__}")
     entries: dict[str, tuple[str, int]] = {}
@@ -736,6 +761,60 @@ def cell_boxes(tree: Field, domain: Box) -> list[Box]:
     return boxes
 
 
+class Demands(NamedTuple):
+    """Lists of units, of each of which every path closes one inactive; what they are, in words."""
+
+    pairs: Sequence[Sequence[Pair]] = ()
+    what: str = ""
+
+
+class Proof:
+    """What proof trees are about: the parent, with the layers by which proofs extend it."""
+
+    def __init__(self, layers: Sequence[Layer], domain: Box) -> None:
+        self.layers = layers
+        self.fixed = cache(partial(Fixed, layers, domain))
+
+    def check(self, tree: Field, root: Box, removed: Sequence[Pair], demands: Demands) -> tuple[int, int]:
+        """Nodes and closings of a tree, walked in preorder: all must hold, every path close what it has to."""
+        closings, waiting = 0, [(root, dict[Pair, Claim]())]  # open nodes, with the closings above them
+        for node in tree.items():
+            node.require(waiting, "no node after the last leaf")
+            box, facts = waiting.pop()
+            split = () if node.get("axis") is None else ("axis", "threshold")
+            fields = node.record(*split, optional=("inactive", "active"))
+            claims: dict[Pair, Claim] = {}
+            for key, sign in (("inactive", -1), ("active", 1)):
+                if key in fields:
+                    pairs = fields[key].units(self.layers)
+                    fields[key].require(pairs, "a list that is left out rather than empty")
+                    node.require(not any(k in facts or k in claims for k in pairs), "no unit closed twice on one path")
+                    claims |= {(place, k): (self.layers[place].inputs[k][0], sign) for place, k in pairs}
+            self._prove(node.where, box, facts, claims)
+            closings += len(claims)
+            facts = facts | claims if claims else facts
+            if split:
+                low, high = halves(fields, box, strict=False)
+                waiting += [(high, facts), (low, facts)]
+                node.require(len(waiting) * (len(box[0]) + len(facts)) < MAX_WAITING, "a tree less deep")
+            else:
+                missing = [pair for pair in removed if facts.get(pair, (0, 0))[1] != -1]
+                node.require(not missing, f"all removed units closed on the path to this leaf, not {missing[:1]}")
+                good = all(any(facts.get(pair, (0, 0))[1] == -1 for pair in pairs) for pairs in demands.pairs)
+                node.require(good, f"{demands.what} closed on the path to this leaf")
+        tree.require(not waiting, "both children of every split")
+        return len(tree.value), closings
+
+    def _prove(self, where: str, box: Box, facts: dict[Pair, Claim], claims: dict[Pair, Claim]) -> None:
+        """Prove the claims of a node."""
+        unproved = failures(self.fixed, lambda fixed: fixed.unproved(box, facts.values(), claims)) if claims else []
+        for pair, bound in unproved:
+            inactive = claims[pair][1] < 0
+            phase, limit = ("inactive", "an upper bound <= 0") if inactive else ("active", "a lower bound >= 0")
+            why = f"expected {limit}, got {bound:.6g}; not proved: {len(unproved)} of {len(claims)} closings"
+            raise Rejected(f"{where} {phase}: relu layer {pair[0]} unit {pair[1]}", why)
+
+
 class Bundle:
     """A bundle whose manifest, files, parent and family are in order; its cells are still to be checked."""
 
@@ -747,9 +826,10 @@ class Bundle:
         self.layers = read_parent(read_json(self.read(PARENT), PARENT))
         self.parent, _ = self.entries[PARENT]  # digest and size of what was read
         self._read_family(read_json(self.read(FAMILY), FAMILY))
-        large = failures(cache(partial(Fixed, self.layers, self.domain)), Fixed.overflows)
-        self.extended = self.layers + (margins(self.layers, self.decision) if self.decision else [])
-        self.fixed = cache(partial(Fixed, self.extended, self.domain))
+        plain = Proof(self.layers, self.domain)
+        large = failures(plain.fixed, Fixed.overflows)
+        extended = [*self.layers, *margins(self.layers, self.decision)] if self.decision else []
+        self.proof = Proof(extended, self.domain) if extended else plain
         require(not large, PARENT, f"expected sums of at most 2^126 on the domain, not so in its units {large[:3]}")
 
     def read(self, path: str) -> bytes:
@@ -760,11 +840,14 @@ class Bundle:
         return data
 
     def _read_family(self, file: Field) -> None:
-        decides = ["decision"] * (self.mode == "decision")
-        fields = file.record("format", "mode", "parent", "domain", "tree", "members", "cells", *decides)
+        named = [self.mode] * (self.mode != "bitwise")  # a key named as the mode says more about the claim
+        fields = file.record("format", "mode", "parent", "domain", "tree", "members", "cells", *named)
         for key, value in (("format", "netslicer-family/1"), ("mode", self.mode), ("parent", self.parent)):
             fields[key].equal(value)
-        self.decision = fields["decision"].text("argmax|argmin") if decides else ""
+        self.decision = fields["decision"].text("argmax|argmin") if "decision" in fields else ""
+        bounds = fields["epsilon"].items(self.layers[-1].width) if "epsilon" in fields else ()
+        self.epsilon = [bound.number() for bound in bounds]
+        require(min(self.epsilon, default=0) >= 0, f"{FAMILY} epsilon", "expected no negative bound")
         self.domain = fields["domain"].box(self.layers[0].width)
         fields["domain"].require(max(map(abs, chain(*self.domain))) <= 2.0**126, "corners of at most 2^126")
         self.boxes = cell_boxes(fields["tree"], self.domain)
@@ -785,15 +868,15 @@ class Bundle:
         where, file = CERTIFICATE.format(cell), MEMBER.format(self.members[cell])
         certificate = read_json(self.read(where), where)
         keys = ("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
-        fields = certificate.record(*keys, *["classes"] * bool(self.decision), optional=["attested"])
+        optional = ["attested", "affine"] if self.mode == "epsilon" else ["attested"]
+        fields = certificate.record(*keys, *["classes"] * bool(self.decision), optional=optional)
         values = ("netslicer-certificate/2", self.mode, cell, self.parent, self.members[cell])
         for key, value in zip(("format", "mode", "cell", "parent", "member"), values, strict=True):
             fields[key].equal(value)
         box, removed = fields["box"].box(len(self.domain[0])), fields["removed"].units(self.layers)
         fields["box"].require(box == self.boxes[cell], "the box that the routing tree gives")
-        fixed, losses = self._losses(fields["classes"]) if self.decision else (None, [])
         try:
-            member = member_of(self.layers, self.parent, removed, fixed)
+            member, proof, demands = self._claimed(fields, box, removed)
         except OverflowError as error:
             raise Rejected(file, "a constant overflows float32") from error
         attested = set(fields["attested"].units(self.layers) if "attested" in fields else [])
@@ -802,62 +885,44 @@ class Bundle:
             fields["attested"].require(trust, "proofs only: a solver's word counts only with --trust solver")
         same = member == self.read(file) and sha256(member).hexdigest() == self.members[cell]
         require(same, file, f"expected the member that the removals of {where} give")
-        proof = self._check_tree(fields["tree"], box, [pair for pair in removed if pair not in attested], losses)
-        return Accepted(removed=len(removed), attested=len(attested), nodes=proof[0], closings=proof[1])
+        proved = [pair for pair in removed if pair not in attested]
+        nodes, closings = proof.check(fields["tree"], box, proved, demands)
+        return Accepted(removed=len(removed), attested=len(attested), nodes=nodes, closings=closings)
 
-    def _losses(self, file: Field) -> tuple[Constants, list[list[Pair]]]:
-        """From the classes that may win: the outputs that are constant, and for each other the margins to close."""
+    def _claimed(self, fields: dict[str, Field], box: Box, removed: list[Pair]) -> tuple[bytes, Proof, Demands]:
+        """The member's file, and how it is proved, besides the removals."""
+        if "affine" in fields:
+            weight, bias = self._affine(fields["affine"], box)
+            proof = Proof([*self.layers, *errors(self.layers, weight, bias, self.epsilon)], self.domain)
+            every = [[(len(self.layers) + 3, k)] for k in range(2 * len(bias))]
+            member = affine_member(self.layers, self.parent, fields["affine"].value)
+            return member, proof, Demands(every, "all errors of the affine member")
+        if not self.decision:
+            return member_of(self.layers, self.parent, removed), self.proof, Demands()
+        classes = self._classes(fields["classes"])
+        n, place = self.layers[-1].width, len(self.layers) + 1
+        lost = [[(place, k * n + i) for i in classes] for k in range(n) if k not in classes]
+        member = member_of(self.layers, self.parent, removed, fixed_outputs(self.decision, n, classes))
+        return member, self.proof, Demands(lost, "every output outside of classes")
+
+    def _affine(self, file: Field, box: Box) -> tuple[list[tuple[float, ...]], tuple[float, ...]]:
+        """Weight and bias of an affine member, which must not overflow on its cell (§4)."""
+        fields, (first, last) = file.record("weight", "bias"), (self.layers[0], self.layers[-1])
+        weight = [row.vector(first.width) for row in fields["weight"].items(last.width)]
+        bias = fields["bias"].vector(last.width)
+        sizes = [max(-lower, upper) for lower, upper in zip(*box, strict=True)]
+        for row, b in zip(weight, bias, strict=True):
+            size = abs(Fraction(b)) + sum(abs(Fraction(w)) * Fraction(x) for w, x in zip(row, sizes, strict=True))
+            file.require(size <= 2**126, "sums of at most 2^126 on the cell")
+        return weight, bias
+
+    def _classes(self, file: Field) -> list[int]:
+        """The outputs that may win."""
         n, classes = self.layers[-1].width, list[int]()
         for entry in file.items():
             classes.append(entry.integer(classes[-1] + 1 if classes else 0, n - 1))
         file.require(classes, "at least one output")
-        place = len(self.layers) + 1
-        lost = [[(place, k * n + i) for i in classes] for k in range(n) if k not in classes]
-        return fixed_outputs(self.decision, n, classes), lost
-
-    def _check_tree(
-        self, tree: Field, root: Box, removed: Sequence[Pair], losses: Sequence[Sequence[Pair]]
-    ) -> tuple[int, int]:
-        """Nodes and closings of a tree, walked in preorder: all must hold.
-
-        Every path must close the removed units, and for each output that does not win one of the margins it loses by.
-        """
-        closings, waiting = 0, [(root, dict[Pair, Claim]())]  # open nodes, with the closings above them
-        for node in tree.items():
-            node.require(waiting, "no node after the last leaf")
-            box, facts = waiting.pop()
-            split = () if node.get("axis") is None else ("axis", "threshold")
-            fields = node.record(*split, optional=("inactive", "active"))
-            claims: dict[Pair, Claim] = {}
-            for key, sign in (("inactive", -1), ("active", 1)):
-                if key in fields:
-                    pairs = fields[key].units(self.extended)
-                    fields[key].require(pairs, "a list that is left out rather than empty")
-                    node.require(not any(k in facts or k in claims for k in pairs), "no unit closed twice on one path")
-                    claims |= {(place, k): (self.extended[place].inputs[k][0], sign) for place, k in pairs}
-            self._prove(node.where, box, facts, claims)
-            closings += len(claims)
-            facts = facts | claims if claims else facts
-            if split:
-                low, high = halves(fields, box, strict=False)
-                waiting += [(high, facts), (low, facts)]
-                node.require(len(waiting) * (len(box[0]) + len(facts)) < MAX_WAITING, "a tree less deep")
-            else:
-                missing = [pair for pair in removed if facts.get(pair, (0, 0))[1] != -1]
-                node.require(not missing, f"all removed units closed on the path to this leaf, not {missing[:1]}")
-                good = all(any(facts.get(pair, (0, 0))[1] == -1 for pair in pairs) for pairs in losses)
-                node.require(good, "every output outside of classes closed on the path to this leaf")
-        tree.require(not waiting, "both children of every split")
-        return len(tree.value), closings
-
-    def _prove(self, where: str, box: Box, facts: dict[Pair, Claim], claims: dict[Pair, Claim]) -> None:
-        """Prove the claims of a node."""
-        unproved = failures(self.fixed, lambda fixed: fixed.unproved(box, facts.values(), claims)) if claims else []
-        for pair, bound in unproved:
-            inactive = claims[pair][1] < 0
-            phase, limit = ("inactive", "an upper bound <= 0") if inactive else ("active", "a lower bound >= 0")
-            why = f"expected {limit}, got {bound:.6g}; not proved: {len(unproved)} of {len(claims)} closings"
-            raise Rejected(f"{where} {phase}: relu layer {pair[0]} unit {pair[1]}", why)
+        return classes
 
 
 # ------------------------------------------------------------------------------------------------ the report
@@ -919,7 +984,7 @@ def check_bundle(root: str, spec: str | None, seed: int, jobs: int, *, trust: bo
     report |= {"parent": bundle.parent, "cells": total, "checked": len(cells), "rejected": rejected}
     report["accepted"] = len(cells) - rejected
     if not rejected:
-        proved = STATEMENT.format(*CLAIMS[bundle.decision])
+        proved = STATEMENT.format(*CLAIMS[bundle.decision or bundle.mode])
         good = {"outcome": "accepted", "proved": proved}
         good = {"outcome": "attested", "proved": ATTESTED + proved} if report["attested"] else good
         report |= good if len(cells) == total else {"outcome": "no objection"}

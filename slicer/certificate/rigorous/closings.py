@@ -60,7 +60,7 @@ class Verification:
             self._tighten(position, count)
         own = self.parent.spans[position]
         lower, upper = self.bounds.lower[own, :count], self.bounds.upper[own, :count]
-        limit = 2 * OVERFLOW if position >= self.parent.depth else OVERFLOW  # margins are differences of two outputs
+        limit = 2 * OVERFLOW if position >= self.parent.depth else OVERFLOW  # layers of proofs are differences
         self.sound[:count] &= ((lower >= -limit) & (lower <= upper) & (upper <= limit)).all(axis=0)
 
     def outcome(self) -> tuple[Array, list[Failure]]:
