@@ -25,8 +25,8 @@ from slicer.box import Box
 from slicer.certificate.exact import CHECKER
 from slicer.family.budget import Budget, Families, choose
 from slicer.family.bundle import Staging
-from slicer.family.cell import CellCounts, CellResult
 from slicer.family.claim import Claim
+from slicer.family.counts import CellCounts, CellResult
 from slicer.family.interruption import Interruption
 from slicer.family.measure import Samples, cell_measures
 from slicer.family.options import Options

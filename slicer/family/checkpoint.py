@@ -37,7 +37,7 @@ from dispatcher.errors import UnusableInput
 from dispatcher.literal import hex_text
 from slicer.box import Box
 from slicer.family.bundle import tool_versions, writing
-from slicer.family.cell import CellCounts, CellResult
+from slicer.family.counts import CellCounts, CellResult
 
 PARTIAL_FORMAT = b"netslicer-partial/1\n"
 _DIGEST_LENGTH = 64

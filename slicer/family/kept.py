@@ -13,8 +13,8 @@ from slicer.box import Box
 from slicer.certificate.rigorous import Checker
 from slicer.certificate.verdict import Accepted
 from slicer.certificate.write import certificate_bytes
-from slicer.family.cell import CellCounts, CellResult
 from slicer.family.claim import BITWISE, Claim
+from slicer.family.counts import CellCounts, CellResult
 from slicer.network import Network
 from slicer.reduce.member import build_member
 from slicer.search.tree import ProofTree, TreeNode

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from dispatcher.errors import UnusableInput
 from slicer.box import Box
-from slicer.family.cell import CellResult, cell_worker
+from slicer.family.cell import cell_worker
 from slicer.family.checkpoint import CellStore
 from slicer.family.claim import BITWISE, Claim
+from slicer.family.counts import CellResult
 from slicer.family.interruption import Interruption, interruptible
 from slicer.family.kept import Keeper
 from slicer.family.survive import Lost, survive

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from slicer.box import Box
-from slicer.family.cell import CellResult
+from slicer.family.counts import CellResult
 from slicer.family.pipeline import _Search
 
 POISONED = frozenset({1})

@@ -136,9 +136,9 @@ def test_a_lie_that_is_trusted_is_told_by_every_audit(monkeypatch):
     result = worker.run(0, BOX, EFFORT, 0, advising=Advising("milp", 1.0, trusted=True))
     assert result.counts.attested == 4
     corners = BOX.lower, BOX.upper
-    refused = worker.checker.check_cell(0, *corners, result.certificate, result.member)
+    refused = worker.gate.checker.check_cell(0, *corners, result.certificate, result.member)
     assert isinstance(refused, Rejected)
-    trusted = worker.checker.check_cell(0, *corners, result.certificate, result.member, trust_solver=True)
+    trusted = worker.gate.checker.check_cell(0, *corners, result.certificate, result.member, trust_solver=True)
     assert isinstance(trusted, Accepted)
     assert trusted.attested == 4
     layers, points = worker.network.layers, BOX.sample(20_000, np.random.default_rng(0))

@@ -17,10 +17,10 @@ from dispatcher.interpret import eval32
 from dispatcher.load import load
 from dispatcher.vectors import border_points, random_points
 from slicer.box import Box
-from slicer.certificate.write import NOTHING
 from slicer.cli import main
-from slicer.family.cell import CellWorker, _Gone
+from slicer.family.cell import CellWorker
 from slicer.family.checkpoint import partial_folder
+from slicer.family.gate import Gate, Gone
 from slicer.family.proof import read_proof
 from slicer.summary import summarize, summary_lines
 from tests.family.runs import kill, start, until_cells
@@ -203,8 +203,8 @@ def test_a_part_that_needs_the_rest_as_facts_keeps_them(worker, monkeypatch):
     whole = worker.run(0, BOX, 300, 0)
     proof = read_proof(whole.certificate, worker.prepared.offsets)
     removed, tree = proof.removed, proof.tree
-    refusal = worker.checker.check_cell(0, BOX.lower, BOX.upper, b"{}", whole.member)
-    monkeypatch.setattr(CellWorker, "_offer", lambda *_arguments: ((b"", b"", tree), refusal))
+    refusal = worker.gate.checker.check_cell(0, BOX.lower, BOX.upper, b"{}", whole.member)
+    monkeypatch.setattr(Gate, "offer", lambda *_arguments: ((b"", b"", tree), refusal))
     small = worker.shrink(0, BOX, whole, removed[::2])
     again = read_proof(small.certificate, worker.prepared.offsets)
     kept, same = again.removed, again.tree
@@ -216,8 +216,8 @@ def test_what_rests_on_a_solver_s_word_stays_marked(worker):
     whole = worker.run(0, BOX, 300, 0)
     proof = read_proof(whole.certificate, worker.prepared.offsets)
     word, removed = proof.removed[:1], proof.removed
-    certificate, member, verdict = worker._checked(
-        0, BOX, _Gone(removed[1:], word, NOTHING, None), proof.tree.trim(removed[1:])
+    certificate, member, verdict = worker.gate.checked(
+        0, BOX, Gone(removed[1:], word), proof.tree.trim(removed[1:]), worker.prepared.offsets
     )
     assert verdict.attested == 1
     attested = replace(whole, certificate=certificate, member=member)

@@ -36,7 +36,7 @@ def test_honest_search_removes_units_with_an_accepted_certificate(worker):
     assert result.counts.removed > 0
     assert result.counts.gate == "accepted"
     assert sum(len(units) for _, units in _removed(result.certificate)) == result.counts.removed
-    verdict = worker.checker.check_cell(0, BOX.lower, BOX.upper, result.certificate, result.member)
+    verdict = worker.gate.checker.check_cell(0, BOX.lower, BOX.upper, result.certificate, result.member)
     assert isinstance(verdict, Accepted)
     counts = result.counts
     decided = counts.proved_inactive + counts.proved_active + counts.refuted
@@ -62,7 +62,7 @@ def test_a_lying_search_removes_nothing(worker, monkeypatch):
     result = worker.run(0, BOX, 200, 0)
     assert result.counts.removed < worker.prepared.relu_units
     assert "expected a proved sign" in result.counts.gate
-    verdict = worker.checker.check_cell(0, BOX.lower, BOX.upper, result.certificate, result.member)
+    verdict = worker.gate.checker.check_cell(0, BOX.lower, BOX.upper, result.certificate, result.member)
     assert isinstance(verdict, Accepted)
     member = read_member(result.member, worker.network.layers, worker.network.digest, "member")
     _assert_same_bits(worker, member, BOX.sample(2000, np.random.default_rng(0)))

@@ -21,8 +21,8 @@ from slicer.cli import main
 from slicer.demonstration import _make_room
 from slicer.family import bundle as bundle_module
 from slicer.family import checkpoint
-from slicer.family.cell import CellCounts, CellResult
 from slicer.family.checkpoint import CellStore, partial_folder, working_folder
+from slicer.family.counts import CellCounts, CellResult
 from tests.family.runs import PATIENCE, all_end, children, kill, start, until_cells
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain

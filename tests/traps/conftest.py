@@ -11,7 +11,8 @@ import pytest
 
 from slicer.box import Box
 from slicer.family import compress
-from slicer.family.cell import CellResult, CellWorker
+from slicer.family.cell import CellWorker
+from slicer.family.counts import CellResult
 
 
 @pytest.fixture(autouse=True)
