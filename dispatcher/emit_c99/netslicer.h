@@ -3,7 +3,7 @@
  *
  * Compile every file of the package with -ffp-contract=off (a fused multiply-add rounds once where the declared order
  * rounds twice) and without -ffast-math. Pragmas switch contraction off too, where build systems give no way to set
- * flags; -DNETSLICER_NO_PRAGMA takes away the one for GCC, whose manual calls it a means of debugging.
+ * flags; -DNETSLICER_NO_PRAGMA takes away those for GCC, whose manual calls them a means of debugging.
  * Files: netslicer.c (code), netslicer_data*.c (tables), netslicer_selftest.c (vectors; optional). */
 #ifndef NETSLICER_H
 #define NETSLICER_H

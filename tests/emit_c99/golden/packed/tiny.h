@@ -7,7 +7,7 @@
  *
  * Compile every file of the package with -ffp-contract=off (a fused multiply-add rounds once where the declared order
  * rounds twice) and without -ffast-math. Pragmas switch contraction off too, where build systems give no way to set
- * flags; -DTINY_NO_PRAGMA takes away the one for GCC, whose manual calls it a means of debugging.
+ * flags; -DTINY_NO_PRAGMA takes away those for GCC, whose manual calls them a means of debugging.
  * Files: tiny.c (code), tiny_data*.c (tables), tiny_selftest.c (vectors; optional). */
 #ifndef TINY_H
 #define TINY_H
