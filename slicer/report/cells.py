@@ -43,7 +43,9 @@ def cell_records(bundle: Bundle, audit: Audit) -> tuple[CellRecord, ...]:
         if verdict is not None:
             certificate = json.loads(bundle.read(certificate_file(cell)))
             attested = {layer: set(units) for layer, units in certificate.get("attested", [])}
-            removals = _removals(network, family.members[family.cells[cell]], _closed(certificate), attested)
+            member = family.members[family.cells[cell]]
+            if member.affine is None:
+                removals = _removals(network, member, _closed(certificate), attested)
             classes = tuple(certificate.get("classes", ()))
             proof = _proof(certificate["tree"], verdict.margin)
         records.append(

@@ -58,7 +58,7 @@ def collect(bundle: str | Path, audit: Audit) -> Report:
     """
     path = Path(bundle)
     identity, contents, unreadable = _described(path, audit)
-    decision = contents.decision if contents else None
+    claim = (contents.decision, contents.epsilon) if contents else (None, None)
     return Report(
         format=REPORT_FORMAT,
         name=path.resolve().name,
@@ -79,7 +79,13 @@ def collect(bundle: str | Path, audit: Audit) -> Report:
         disagreements=tuple(DisagreementRecord(place.cell, place.rejecting) for place in audit.disagreements),
         tools=_tools(),
         commands=_commands(path.resolve().name, audit, identity),
-        statement=statement(exact=audit.exact is not None, attested=audit.attested, decision=decision),
+        statement=statement(
+            exact=audit.exact is not None,
+            attested=audit.attested,
+            mode=identity.mode if identity else "bitwise",
+            decision=claim[0],
+            epsilon=claim[1],
+        ),
         identity=identity,
         contents=contents,
         unreadable=unreadable,
@@ -205,6 +211,7 @@ def _contents(bundle: Bundle, audit: Audit) -> Contents:
     shares = np.bincount(family.cells, weights=volumes, minlength=len(members)).astype(np.float64)  # by member
     return Contents(
         decision=family.decision,
+        epsilon=None if family.epsilon is None else tuple(decimal(bound) for bound in family.epsilon),
         inputs=_inputs(family, [cell.share for cell in cells]),
         outputs=family.parent[-1].width,
         parent=_cost(cost(family.parent)),
@@ -246,6 +253,7 @@ def _members(family: Family, parent_digest: str) -> tuple[MemberRecord, ...]:
             units=tuple(len(entry.units) for entry in member.layers),
             prefixes=sum(len(entry.prefixes) for entry in member.layers),
             constants=sum(len(entry.constants) for entry in member.layers),
+            affine=member.affine is not None,
             cells=cells[index],
         )
         for index, member in enumerate(family.members)

@@ -129,9 +129,11 @@ def _kept(contents: Contents | None) -> str:
     """What members have in common with the parent."""
     if contents is None:
         return "the bundle's content is not shown"
-    if contents.decision is None:
-        return "members return the parent's float32 results"
-    return f"members have the parent's {contents.decision}"
+    if contents.decision is not None:
+        return f"members have the parent's {contents.decision}"
+    if contents.epsilon is not None:
+        return f"members are within {', '.join(f'{bound:.9g}' for bound in contents.epsilon)} of the parent's outputs"
+    return "members return the parent's float32 results"
 
 
 def identity(report: Report) -> Markup:

@@ -139,13 +139,17 @@ class LayerRecord:
 
 @dataclass(frozen=True, slots=True)
 class MemberRecord:
-    """One member: its file's digest, its cost, kept units per layer, constant prefixes and constant dense units."""
+    """One member: its file's digest, its cost, kept units per layer, constant prefixes and constant dense units.
+
+    ``affine``: it is an affine function of the inputs instead (mode ``epsilon``).
+    """
 
     sha256: str
     cost: CostRecord
     units: tuple[int, ...]
     prefixes: int
     constants: int
+    affine: bool
     cells: int
 
 
@@ -240,10 +244,12 @@ class CellRecord:
 class Contents:
     """What the bundle holds. ``mac_mean`` and ``relu_units_mean`` are weighted by the cells' volume.
 
-    ``decision`` is ``argmax`` or ``argmin`` in mode ``decision``, else None.
+    ``decision`` is ``argmax`` or ``argmin`` in mode ``decision``, else None; ``epsilon`` the outputs' bounds in mode
+    ``epsilon``, else None.
     """
 
     decision: Decision | None
+    epsilon: tuple[float, ...] | None
     inputs: tuple[InputRecord, ...]
     outputs: int
     parent: CostRecord

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dispatcher.plan import Decision
 from slicer.report.record import Statement
 
@@ -28,6 +30,17 @@ _DECIDED = (
     "In a cell some outputs may win and the others are proved not to: they stay behind one of those at every input, by "
     "more than any rounding. The member returns the parent's bits for outputs that may win, and the number farthest "
     "from winning for the others. If only one output may win, nothing is computed."
+)
+
+_EPSILON = (
+    "For every vector of finite float32 numbers in the domain, each output of the member network to which the routing "
+    "tree sends it differs from the parent network's by at most its bound{0}. Neither network meets a NaN or an "
+    "infinity on the way."
+)
+
+_AFFINE = (
+    "In a cell the member is either an affine function of the inputs, proved to be within the bounds at every input of "
+    "the cell, the rounding of both networks included, in any order of summation; or it keeps the parent's bits."
 )
 
 _EVALUATION = (
@@ -72,17 +85,31 @@ _NOT_CLAIMED = (
 )
 
 
-def statement(*, exact: bool, attested: int, decision: Decision | None = None) -> Statement:
-    """What a bundle claims: the same bits, or in mode ``decision`` the same ``decision``.
+def statement(
+    *,
+    exact: bool,
+    attested: int,
+    mode: str = "bitwise",
+    decision: Decision | None = None,
+    epsilon: Sequence[float] | None = None,
+) -> Statement:
+    """What a bundle claims.
 
     Parameters
     ----------
+    mode, decision, epsilon:
+        The claim; ``decision`` and ``epsilon`` belong to modes of these names and are None if they cannot be read.
     exact:
         Whether both checkers were asked.
     attested:
         Number of removals that rest on a solver's word.
     """
     assumptions = ((_SOLVER.format(attested),) if attested else ()) + _ASSUMPTIONS + (() if exact else _ONE_CHECKER)
-    if decision is None:
-        return Statement(_CLAIM, _EVALUATION, assumptions, _NOT_CLAIMED)
-    return Statement(_DECISION.format(_WINNERS[decision]), (_DECIDED, *_EVALUATION), assumptions, _NOT_CLAIMED)
+    claim, means = _CLAIM, tuple[str, ...](_EVALUATION)
+    if mode == "decision":
+        word = _WINNERS[decision] if decision else "largest or smallest (as the family says)"
+        claim, means = _DECISION.format(word), (_DECIDED, *_EVALUATION)
+    if mode == "epsilon":
+        bounds = "" if epsilon is None else f": {', '.join(f'{bound:.9g}' for bound in epsilon)}"
+        claim, means = _EPSILON.format(bounds), (_AFFINE, *_EVALUATION)
+    return Statement(claim, means, assumptions, _NOT_CLAIMED)

@@ -142,6 +142,8 @@ def _removed(index: int, cell: CellRecord, contents: Contents, labels: Sequence[
     """One cell's removals."""
     member = contents.members[cell.member]
     lines: list[str] = list(_reasons(cell)) if cell.proof is None else [_layer(row, labels) for row in cell.removals]
+    if member.affine:
+        lines.append("the whole network: an affine function of the inputs is within the bounds")
     if cell.classes:
         lines.append(f"outputs that may win: {' '.join(map(str, cell.classes))}")
     if member.prefixes or member.constants:

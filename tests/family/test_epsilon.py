@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.resources import files
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 import dispatcher
 import slicer
@@ -22,6 +24,8 @@ from slicer.box import Box
 from slicer.cli import main
 from slicer.family.options import Options
 from slicer.family.tolerance import bounds
+from slicer.report.collect import collect
+from slicer.report.json_text import report_json
 from slicer.search.affine import fit, with_errors
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
@@ -68,6 +72,21 @@ def test_a_bound_too_small_for_rounding_leaves_exact_members(tmp_path):
     made = slicer.compress(model, "-1:1", tmp_path / "bundle", options)
     assert slicer.audit(made.path, exact=True).accepted
     assert not any(member.affine for member in made.family.members)
+
+
+def test_the_report_states_the_bounds(bundle):
+    report = collect(bundle.path, slicer.audit(bundle.path))
+    assert report.contents is not None
+    assert report.identity is not None
+    assert report.identity.mode == "epsilon"
+    assert "differs from the parent network's by at most its bound: " in report.statement.claim
+    assert f"{float(str(bundle.family.epsilon[0])):.9g}" in report.statement.claim
+    assert "returns the same result" not in report.statement.claim
+    assert [report.contents.members[cell.member].affine for cell in report.contents.cells] == [
+        count.affine for count in bundle.counts
+    ]
+    schema = json.loads(files("slicer.report").joinpath("audit.schema.json").read_bytes())
+    Draft202012Validator(schema).validate(json.loads(report_json(report)))
 
 
 def lie(bundle, folder, change) -> slicer.Audit:

@@ -49,10 +49,10 @@ def contents_of(boxes: list[Box], work: list[int], outcomes: list[str] | None = 
         for cell, (box, outcome) in enumerate(zip(boxes, outcomes, strict=True))
     )
     cut = [len({bound for box in boxes for bound in box[axis]}) - 2 for axis in range(inputs)]
-    members = tuple(MemberRecord("", CostRecord(mac, 0), (), 0, 0, 1) for mac in work)
+    members = tuple(MemberRecord("", CostRecord(mac, 0), (), 0, 0, False, 1) for mac in work)
     mean = sum(cell.share * mac for cell, mac in zip(cells, work, strict=True))
     whole = tuple(InputRecord(0.0, 1.0, count, count) for count in cut)
-    return Contents(None, whole, 1, CostRecord(PARENT, 0), mean, 0.0, (), members, cells)
+    return Contents(None, None, whole, 1, CostRecord(PARENT, 0), mean, 0.0, (), members, cells)
 
 
 def random_cells(rng: np.random.Generator, inputs: int, count: int, steps: int = 8) -> list[Box]:
@@ -157,7 +157,7 @@ def test_the_most_cut_inputs_are_drawn():
     inputs = tuple(
         InputRecord(0.0, 1.0, cuts, mean) for cuts, mean in ((9, 0.1), (1, 1.0), (0, 0.0), (3, 0.7), (5, 2.0))
     )
-    contents = Contents(None, inputs, 1, CostRecord(1, 1), 1.0, 1.0, (), (), ())
+    contents = Contents(None, None, inputs, 1, CostRecord(1, 1), 1.0, 1.0, (), (), ())
     assert views(contents) == [(1, 3), (1, 4), (3, 4)]
 
 
