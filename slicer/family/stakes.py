@@ -22,11 +22,11 @@ from slicer.search.contest import with_margins
 
 Array = NDArray[np.float64]
 
-# The largest share of the gap between bound and value, by which a bound of outputs is expected to come down by splits.
-# Outputs lie behind all layers: their gap shrinks much faster than other units'. On ACAS Xu 85 of 88 cells were proved
-# to have one winner with 500 boxes where the margin is 2^-13 of the gap, 47 of 90 down to 2^-14, 10 of 204 below.
-# Between 2^-10 and 2^-14 families of 256 cells differ little; with 2^-16 little more than half as much is decided.
-PROVABLE = 2.0**-12
+# An output's bound is expected to be brought below zero if that takes no more than this share of the gap between bound
+# and value. By experience proofs reach much farther in some networks (on ACAS Xu 85 of 88 cells were decided with 500
+# boxes where the margin is 2^-13 of the gap), not in all. Multiply-accumulates of 256 cells at effort 200, by 2^-2 and
+# by 2^-12: deciding, ACAS Xu 1_1 6,364 and 6,125, collision avoidance 2,072 and 3,316; at 1 % ACAS Xu 6,224 and 6,311.
+PROVABLE = 2.0**-2
 
 
 class Stakes(Protocol):
@@ -97,7 +97,7 @@ class Winners:
     def weight(self, known: Array, largest: Array, gap: Array) -> Array:
         """The more often another output than the most frequent one wins, the more counts, half at least.
 
-        (If all counts: 6,371 instead of 6,125 multiply-accumulates with 256 cells of ACAS Xu 1_1.)
+        (If all counts: 6,371 instead of 6,125 multiply-accumulates with 256 cells of ACAS Xu 1_1, by 2^-12.)
         """
         n, open_units = self._outputs, (largest > -PROVABLE * gap) & (largest + gap > 0)
         others = 1 - known.max(axis=-1) / known.sum(axis=-1)
@@ -149,7 +149,7 @@ class Nearness:
         """Nothing if the fit is within `ROOM` of the bound and that can be proved; else all.
 
         (Counting work less where a fit is near leads to more work: 6,409 instead of 6,311 multiply-accumulates for an
-        eighth less, 7,287 for half, with 256 cells of ACAS Xu 1_1 at 1 % of the outputs' ranges.)
+        eighth less, 7,287 for half, with 256 cells of ACAS Xu 1_1 at 1 % of the outputs' ranges, by 2^-12.)
         """
         assert largest.shape == gap.shape
         unproved = ((1 - ROOM) * self._epsilon < PROVABLE * gap).any(axis=-1)
