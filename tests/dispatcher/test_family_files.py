@@ -263,7 +263,7 @@ ONE = "0x1.0000000000000p+0"
 
 FAMILY_CHANGES = {
     "format": (["format"], "netslicer-family/9", "expected format netslicer-family/1"),
-    "mode": (["mode"], "epsilon", "mode: expected bitwise or decision, got 'epsilon'"),
+    "mode": (["mode"], "top-1", "mode: expected bitwise or decision or epsilon, got 'top-1'"),
     "parent": (["parent"], "0" * 64, "parent: expected the bundle's parent"),
     "unknown key": (["weights"], [], "unknown key 'weights'"),
     "domain short": (["domain", "lower"], [ONE], "domain: expected a domain of 2 inputs"),

@@ -67,6 +67,7 @@ def test_the_seed_and_the_effort_are_recorded(bundle):
     assert manifest["options"] == {
         "mode": "bitwise",
         "decision": "none",
+        "epsilon": "none",
         "cells": 5,
         "cuts": "adaptive",
         "members": "any",
