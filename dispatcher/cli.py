@@ -19,7 +19,7 @@ from dispatcher.inspection import Accepted, header_bytes, inspection_points, jud
 from dispatcher.load import Bundle, load, load_bundle
 from dispatcher.points import FORMATS, read_table, table_bytes, table_format
 from dispatcher.report import report, report_json, report_table
-from dispatcher.runtime import Dispatcher, OutOfDomain
+from dispatcher.runtime import Dispatcher, OutOfDomain, winners
 
 _EXIT_CODES = """
 exit codes:
@@ -240,16 +240,13 @@ def _run(arguments: argparse.Namespace) -> None:
     """Evaluate a table."""
     form = table_format(arguments.output or arguments.input)
     bundle = _load_and_say(arguments.bundle)
-    dispatcher = Dispatcher(bundle.family)
-    inputs = read_table(arguments.input)
+    inputs, served = read_table(arguments.input), Dispatcher(bundle.family)
     try:
-        if bundle.family.decision is None:
-            content = table_bytes(dispatcher.predict(inputs, out_of_domain=arguments.out_of_domain), form)
-        else:
-            content = table_bytes(dispatcher.decide(inputs, out_of_domain=arguments.out_of_domain)[..., None], form)
+        outputs = served.predict(inputs, out_of_domain=arguments.out_of_domain)
     except UnusableInput as error:
         raise UnusableInput(error.what, where=f"{arguments.input}: {error.where}", fix=error.fix) from error
-    _write(content, arguments.output)
+    values = outputs if served.family.decision is None else winners(outputs, served.family.decision)[..., None]
+    _write(table_bytes(values, form), arguments.output)
 
 
 def _emit(arguments: argparse.Namespace) -> None:

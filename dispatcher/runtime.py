@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from dispatcher.errors import UnusableInput
 from dispatcher.evaluate import Evaluator
 from dispatcher.inputs import Points, as_points, outside, refuse_infinite, refuse_outside
-from dispatcher.plan import Family, member_layers
+from dispatcher.plan import Decision, Family, member_layers
 from dispatcher.route import Router
 
 OutOfDomain = Literal["error", "clamp", "parent"]
@@ -149,8 +149,7 @@ class Dispatcher:
         """
         if self.family.decision is None:
             raise UnusableInput(f"expected a bundle of mode decision, got {self.family.mode}", where="decide")
-        outputs = self.predict(inputs, out_of_domain)
-        return np.asarray((np.argmax if self.family.decision == "argmax" else np.argmin)(outputs, axis=-1))
+        return winners(self.predict(inputs, out_of_domain), self.family.decision)
 
     def _admit(self, points: Points, out_of_domain: OutOfDomain) -> Points:
         """Points of which some lie outside the domain, as the policy lets them in."""
@@ -171,6 +170,11 @@ class Dispatcher:
             layers = parent if member == _PARENT else member_layers(parent, self.family.members[member])
             self._evaluators[member] = Evaluator(layers)
         return self._evaluators[member]
+
+
+def winners(outputs: Points, decision: Decision) -> NDArray[np.int64]:
+    """Where outputs ``[…, n_out]`` are largest or smallest, the first of equal ones ``[…]``."""
+    return np.asarray((np.argmax if decision == "argmax" else np.argmin)(outputs, axis=-1))
 
 
 def _groups(members: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
