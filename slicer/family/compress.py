@@ -88,7 +88,10 @@ def compress(
         working_folder(out, resume=resume) as folder,
     ):
         partition, in_time = _partition(order, end, cutting, interruption)
-        store = CellStore(folder, order.network.digest, options.search())
+        claimed = {
+            "bounds": [bound.hex() for bound in order.claim.epsilon or ()]
+        }  # of one domain, if they are relative
+        store = CellStore(folder, order.network.digest, options.search() | claimed)
         results = run_cells(
             order.network.content,
             leaves(partition),

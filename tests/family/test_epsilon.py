@@ -22,6 +22,7 @@ from dispatcher.interpret import eval32
 from dispatcher.plan import Affine, Member
 from slicer.box import Box
 from slicer.cli import main
+from slicer.family.checkpoint import CellStore
 from slicer.family.options import Options
 from slicer.family.tolerance import bounds
 from slicer.report.collect import collect
@@ -64,6 +65,19 @@ def test_some_members_are_affine_and_the_others_keep_every_bit(bundle):
     served = dispatcher.load(bundle.path)
     exact = ~affine[served.route(points())]
     assert (served.predict(points())[exact] == eval32(NETWORK.layers, points())[exact]).all()
+
+
+def test_cells_kept_for_other_bounds_are_not_used(tmp_path, monkeypatch):
+    """A share of the range is another number over another domain, though the cell and all options are the same."""
+    found: list[dict] = []
+    init = CellStore.__init__
+    monkeypatch.setattr(CellStore, "__init__", lambda self, *given: (found.append(given[-1]), init(self, *given))[1])
+    model = write_onnx(tmp_path / "model.onnx", NETWORK)
+    options = Options(mode="epsilon", epsilon="10%", cells=1, effort=1, jobs=1)
+    for index, domain in enumerate(("-1:1", "-2:2")):
+        slicer.compress(model, domain, tmp_path / str(index), options)
+    assert found[0]["epsilon"] == found[1]["epsilon"]
+    assert found[0]["bounds"] != found[1]["bounds"]
 
 
 def test_a_bound_too_small_for_rounding_leaves_exact_members(tmp_path):
