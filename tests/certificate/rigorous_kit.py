@@ -116,6 +116,10 @@ def evaluate_layer(layer: Any, values: list[np.ndarray]) -> np.ndarray:
 def evaluate_member(layers: Layers, member: dict[str, Any], points: np.ndarray) -> np.ndarray:
     """A member's outputs from its file alone, as CERTIFICATE.md §3 says; a unit that it lacks is NaN."""
     values: list[np.ndarray] = []
+    if "affine" in member:
+        weight = np.array([_numbers(row) for row in member["affine"]["weight"]])
+        bias = _numbers(member["affine"]["bias"])
+        return evaluate((Input(points.shape[1]), dense(0, weight, bias)), points)[-1]
     for layer, entry in zip(layers, member["layers"], strict=True):
         value = np.full((len(points), layer.width), np.nan, F32)
         units = entry["units"]
@@ -140,7 +144,11 @@ def evaluate_member(layers: Layers, member: dict[str, Any], points: np.ndarray) 
 
 
 def _bits(digits: str) -> np.float32:
-    return F32(np.frombuffer(bytes.fromhex(digits), ">f4")[0])
+    return F32(_numbers(digits)[0])
+
+
+def _numbers(digits: str) -> np.ndarray:
+    return np.frombuffer(bytes.fromhex(digits), ">f4").astype(F32)
 
 
 def rows(units: dict[int, list[int]]) -> list[list[object]]:

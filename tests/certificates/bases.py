@@ -1,7 +1,8 @@
 """The honest bundles that lies are told about: made by hand, a compressed chain, two compressed graphs, a classifier.
 
 Between them the graphs have all kinds of layers; members of the first have prefixes, in the second all cells share one.
-The classifier is compressed in mode ``decision``, for the smallest of three outputs.
+The classifier is compressed in mode ``decision``, for the smallest of three outputs, the tolerant chain in mode
+``epsilon``.
 
 The first one made by hand, on [−1, 1]², can be checked with a pencil:
 
@@ -19,6 +20,13 @@ output and y₁ the smallest. Margins are the dense layer 6 and the relu layer 7
 outputs stay classes; in the others only y₀ does: cell 1 closes the margin on both children of its root, cell 2 at its
 root. These two have one member, which has nothing but two constants.
 
+The first network once more in mode ``epsilon``: f is never active, so y₀ = 29/8 + x₁ + 3·relu(d) and y₁ = −½. The
+bounds are ½ and ¼. In cell 0, without d, the affine functions 29/8 + x₁ and −½ are the outputs but for rounding. Cell 1
+keeps its units. In cell 2 the first function is 13/4 + 3/2·x₀ + x₁, and y₀ less that is 3/8 − 3/2·x₀ where x₀ ≤ ½,
+3/2·x₀ − 9/8 where x₀ ≥ ½: at most 3/8 in magnitude, as the line over relu(d) says for the whole cell, the one below it
+where d has one sign. Errors are relu layer 9: its units 0 and 1 say that y₀ and y₁ are at most their bounds above
+the functions, 2 and 3 at most so far below.
+
 The three outputs, on [−1, 1]: y₀ = 4·relu(x) y₁ = 4·relu(−x) y₂ = |x| − ½. In the only cell y₂ never is the largest,
 but stays behind y₁ where x ≤ 0, and behind y₀ where x ≥ 0: the margins 7 and 6 of relu layer 5.
 """
@@ -33,6 +41,7 @@ from pathlib import Path
 import numpy as np
 
 from dispatcher.layers import Input, Layers, Relu, dense
+from dispatcher.literal import bits_text
 from slicer.family.compress import compress
 from slicer.family.options import Options
 from slicer.network import Network
@@ -44,7 +53,8 @@ from tests.onnx_files import onnx_bytes
 from tests.random_networks import chain, mixed
 
 HAND, CHAIN, PREFIXES, RESIDUAL, CONTEST, CLASSIFIER = "hand", "chain", "prefixes", "residual", "contest", "classifier"
-BASES = (HAND, CHAIN, PREFIXES, RESIDUAL, CONTEST, CLASSIFIER)
+NEAR, TOLERANT = "near", "tolerant"
+BASES = (HAND, CHAIN, PREFIXES, RESIDUAL, CONTEST, CLASSIFIER, NEAR, TOLERANT)
 
 
 def base(name: str, folder: Path) -> Opened:
@@ -69,6 +79,8 @@ def _compressed(name: str) -> tuple[Network, str, Options]:
         return chain(np.random.default_rng(3), [2, 7, 6, 2]), "0,1;-0.5,1", Options(cells=4)
     if name == CLASSIFIER:
         return chain(np.random.default_rng(8), [2, 5, 3]), "-1:1", Options(cells=4, mode="decision", decision="argmin")
+    if name == TOLERANT:
+        return chain(np.random.default_rng(9), [2, 6, 2]), "-1:1", Options(cells=4, mode="epsilon", epsilon="10%")
     seed = {PREFIXES: 22, RESIDUAL: 41}[name]
     return mixed(np.random.default_rng(seed), blocks=3, width=4), "-1:1", Options(cells=4)
 
@@ -182,7 +194,28 @@ def three() -> Opened:
     return result
 
 
-_BY_HAND = {HAND: hand, CONTEST: contest}
+def near() -> Opened:
+    """The bundle of affine members."""
+    result = hand()
+    result.manifest["mode"] = result.family["mode"] = "epsilon"
+    result.family["epsilon"] = [(0.5).hex(), (0.25).hex()]
+    for certificate in result.certificates:
+        certificate["mode"] = "epsilon"
+    exact, chord = _affine([[0, 1], [0, 0]], [3.625, -0.5]), _affine([[1.5, 1], [0, 0]], [3.25, -0.5])
+    all_four, split = [[9, [0, 1, 2, 3]]], {"axis": 0, "threshold": (0.5).hex(), "inactive": [[9, [0, 1, 3]]]}
+    below = {"inactive": [[9, [2]]]}
+    result.certificates[0] |= {"removed": [], "tree": [{"inactive": all_four}], "affine": exact}
+    result.certificates[2] |= {"removed": [], "tree": [split, below, below], "affine": chord}
+    result.certificates = json.loads(json.dumps(result.certificates))
+    result.rebuild_members()
+    return result
+
+
+def _affine(weight: list[list[float]], bias: list[float]) -> Json:
+    return {"weight": [bits_text(np.float32(row)) for row in weight], "bias": bits_text(np.float32(bias))}
+
+
+_BY_HAND = {HAND: hand, CONTEST: contest, NEAR: near}
 
 
 def _box(lower: tuple[float, ...], upper: tuple[float, ...]) -> Json:

@@ -4,7 +4,8 @@ A case is a JSON object:
 
 ``why``     one sentence for people
 ``base``    the bundle that is patched: ``hand`` (the default), ``worked``, or in mode ``decision`` ``contest``,
-            ``argmin`` (the contest for the smallest output) or ``three`` (`tests.certificates.bases`)
+            ``argmin`` (the contest for the smallest output) or ``three``, in mode ``epsilon`` ``near``
+            (`tests.certificates.bases`)
 ``before``  edits of the open parts, after which all digests are made to fit (with ``rebuild`` the members too, with
             ``remodel`` the model)
 ``then``    edits of finished files; only the manifest follows
@@ -31,14 +32,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.certificates.bases import contest, hand, three, worked
+from tests.certificates.bases import contest, hand, near, three, worked
 from tests.certificates.opened import Files, Json, canonical, store
 from tests.onnx_files import onnx_bytes
 
 FOLDERS = ("accept", "reject", "malformed")
 KEYS = {"why", "base", "before", "rebuild", "remodel", "then", "last", "trust", "attested", "true", "rigorous", "exact"}
 _HERE = Path(__file__).parent
-_BASES = {"hand": hand, "worked": worked, "contest": contest, "argmin": partial(contest, "argmin"), "three": three}
+_ARGMIN = partial(contest, "argmin")
+_BASES = {"hand": hand, "worked": worked, "contest": contest, "argmin": _ARGMIN, "three": three, "near": near}
 
 
 @dataclass(frozen=True)

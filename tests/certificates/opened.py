@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.files import member_bytes, read_network
+from dispatcher.plan import Member, MemberLayer
 from slicer.network import Network
 from slicer.reduce.classes import fixed_outputs
 from slicer.reduce.member import build_member
@@ -112,11 +113,18 @@ class Opened:
         return self.listed(self.seal())
 
 
+def inputs_alone(network: Network) -> Member:
+    """A member that keeps nothing but the input."""
+    return Member((MemberLayer(tuple(range(network.n_in))), *[MemberLayer(())] * (len(network.layers) - 1)))
+
+
 def member_of(network: Network, certificate: Json, decision: Any = None) -> bytes:
-    """The member that follows from a certificate's removals and classes, by the producer's rules; its parent is blank.
+    """The member that follows from a certificate's claims, by the producer's rules; its parent is blank.
 
     ``decision`` is what the family says; None in mode ``bitwise``.
     """
+    if "affine" in certificate:  # whatever it holds
+        return canonical(json.loads(member_bytes(inputs_alone(network), "")) | {"affine": certificate["affine"]})
     fixed = fixed_outputs(decision, network.n_out, certificate["classes"]) if decision else None
     removed = {layer: set(units) for layer, units in certificate["removed"]}
     return member_bytes(build_member(network, removed, fixed), "")

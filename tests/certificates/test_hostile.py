@@ -111,6 +111,20 @@ def many_outputs_to_decide_between(path: Path) -> None:
     store(opened.written(), path)
 
 
+def many_outputs_near_a_function(path: Path) -> None:
+    """20,000 outputs that are one input: a file of kilobytes, errors with 800 million weights."""
+    outputs = 20_000
+    gather = {"kind": "gather", "name": "", "source": 0, "indices": [0] * outputs}
+    opened = _one_cell([_input(1), gather], 1)
+    opened.manifest["mode"] = "epsilon"
+    opened.family |= {"mode": "epsilon", "epsilon": [ONE] * outputs}
+    affine = {"weight": ["3f800000"] * outputs, "bias": "00000000" * outputs}
+    tree = [{"inactive": [[5, [*range(2 * outputs)]]]}]
+    opened.certificates[0] |= {"mode": "epsilon", "affine": affine, "tree": tree}
+    opened.rebuild_members()
+    store(opened.written(), path)
+
+
 def _text(content: bytes) -> Callable[[Path], None]:
     """A certificate that is no certificate."""
 
@@ -147,6 +161,7 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "deep routing of many inputs": deep_routing_of_many_inputs,
     "deep proof of many inputs": deep_proof_of_many_inputs,
     "many outputs to decide between": many_outputs_to_decide_between,
+    "many outputs near a function": many_outputs_near_a_function,
     "10 MB of brackets": _text(b"[" * 10_000_000),
     "10 MB of lists": _text(b"[" + b"[]," * 3_300_000 + b"[]]\n"),
     "10 MB of quotes": _text(b'"' + b'\\"' * 5_000_000),

@@ -3,7 +3,8 @@
 Every closing is proved again by the reference method in exact rational numbers (`Reference`, unit by unit); members are
 rebuilt by the producer's rules and run against the parent at corners, borders and random points of their cells; the
 deployed reader must load the bundle and return the parent's bits all over the domain; the model must be the parent.
-In mode ``decision`` margins are bounded like all other units, and it is decisions that must not differ.
+In mode ``decision`` margins are bounded like all other units, and it is decisions that must not differ; in mode
+``epsilon`` the errors of affine members are, and it is outputs that must not differ by more than their bounds.
 What is missing is said in words; nothing missing means true.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +20,8 @@ import numpy as np
 
 import dispatcher
 from dispatcher.files import read_network
-from dispatcher.layers import Dense, Layers, Relu, dense
+from dispatcher.layers import Concat, Dense, Elementwise, Layers, Relu, dense, freeze
+from dispatcher.literal import bits_value
 from slicer.network import Network
 from slicer.readers import read_network_bytes
 from tests.certificate.exact_reference import Reference
@@ -28,6 +31,8 @@ from tests.certificates.trees import Corners, boxes, closings, corners, covers, 
 
 F32 = np.float32
 POINTS = 60
+Claim = tuple[str | None, tuple[Fraction, ...]]  # argmax, argmin or None; the outputs' bounds, if any
+Further = str | tuple[tuple[str, ...], tuple[Fraction, ...]] | None  # a decision; an affine member and the bounds; none
 
 
 def doubts(bundle: Path) -> list[str]:
@@ -38,8 +43,12 @@ def doubts(bundle: Path) -> list[str]:
     if read_network_bytes(opened.source[1], opened.source[0], scores=scores).content != canonical(opened.parent):
         found.append("the source model reads as another network")
     modes, decision = {mode, opened.family["mode"], *(c["mode"] for c in opened.certificates)}, _decision(opened)
-    if modes != {"decision" if decision else "bitwise"} or decision not in (None, "argmax", "argmin"):
+    if modes != {_mode(opened)} or decision not in (None, "argmax", "argmin"):
         found.append("another claim")
+    if mode == "epsilon" and not (len(_epsilon(opened)) == network.n_out and min(_epsilon(opened)) >= 0):
+        found.append("not one bound, no less than zero, for each output")
+    if mode != "epsilon" and any("affine" in c for c in opened.certificates):
+        found.append("affine members, but not in mode epsilon")
     if {"classes" in c for c in opened.certificates} != {decision is not None}:
         found.append("classes in mode bitwise, or none in mode decision")
     if decision and not (isinstance(network.layers[-1], Dense) and network.n_out > 1):
@@ -57,6 +66,16 @@ def _decision(opened: Opened) -> str | None:
     """What the family says that members decide; None if it says nothing."""
     decision: str | None = opened.family.get("decision")
     return decision
+
+
+def _epsilon(opened: Opened) -> tuple[Fraction, ...]:
+    """The bounds that the family names; none but in mode ``epsilon``."""
+    return tuple(Fraction(float.fromhex(text)) for text in opened.family.get("epsilon", ()))
+
+
+def _mode(opened: Opened) -> str:
+    """The mode that the family's other keys are of."""
+    return "decision" if "decision" in opened.family else "epsilon" if "epsilon" in opened.family else "bitwise"
 
 
 def _cells(tree: Json, node: int, box: Corners) -> list[tuple[int, Corners]]:
@@ -78,10 +97,13 @@ def _cell_doubts(opened: Opened, network: Network, cell: int, box: Corners) -> l
     names = [certificate["format"], certificate["parent"], certificate["member"]]
     if names != ["netslicer-certificate/2", network.digest, sha(canonical(member))]:
         found.append("the certificate is about another network or member")
+    epsilon = _epsilon(opened) if "affine" in certificate else ()
     if json.loads(member_of(network, certificate, decision)) | {"parent": member["parent"]} != member:
-        found.append("another member follows from the removals and classes")
-    if not _equal_outputs(network.content, canonical(member), box, decision):
+        found.append("another member follows from the certificate")
+    if not _equal_outputs(network.content, canonical(member), box, (decision, epsilon)):
         found.append("member and parent differ at a point")
+    if "affine" in certificate and _largest_sum(certificate["affine"], box) > 2**126:
+        found.append("the affine member may overflow")
     return found + _proof_doubts(opened, certificate, box)
 
 
@@ -93,12 +115,12 @@ def _proof_doubts(opened: Opened, certificate: Json, box: Corners) -> list[str]:
     own: list[list[tuple[int, int, str]]] = [[] for _ in tree]
     for node, phase, layer, unit in closings(tree):
         own[node].append((layer, unit, phase))
-    facts, decision = [()], _decision(opened)
+    facts, further = [()], _further(opened, certificate)
     for parent in parents(tree).values():
         facts.append((*facts[parent], *own[parent]))
     for node, (lower, upper) in enumerate(boxes(tree, box)):
         claims = facts[node], tuple(own[node])
-        unproved = _unproved(canonical(opened.parent), decision, tuple(lower), tuple(upper), *claims)
+        unproved = _unproved(canonical(opened.parent), further, tuple(lower), tuple(upper), *claims)
         found += [f"tree[{node}]: {doubt}" for doubt in unproved]
     removed, attested = (
         {(layer, unit, "inactive") for layer, units in certificate.get(key, []) for unit in units}
@@ -108,7 +130,30 @@ def _proof_doubts(opened: Opened, certificate: Json, box: Corners) -> list[str]:
         closed = {*own[leaf], *facts[leaf]}
         found += [f"tree[{leaf}]: a removed unit is open" for _ in removed - attested - closed]
         found += [f"tree[{leaf}]: output {k} may win" for k in _unbeaten(opened, certificate, closed)]
+        found += [f"tree[{leaf}]: error {k} is open" for k in _open_errors(opened, certificate, closed)]
     return found
+
+
+def _open_errors(opened: Opened, certificate: Json, closed: set[tuple[int, int, str]]) -> list[int]:
+    """Errors of an affine member that nothing closes."""
+    errors, layer = range(2 * opened.network.n_out if "affine" in certificate else 0), len(opened.parent["layers"]) + 3
+    return [k for k in errors if (layer, k, "inactive") not in closed]
+
+
+def _further(opened: Opened, certificate: Json) -> Further:
+    """What the layers are made of that proofs of this cell add to the parent's."""
+    if "affine" in certificate:
+        affine = certificate["affine"]
+        return (*affine["weight"], affine["bias"]), _epsilon(opened)
+    return _decision(opened)
+
+
+def _largest_sum(affine: Json, box: Corners) -> Fraction:
+    """The largest sum of magnitudes of an affine member's terms (§4)."""
+    *weight, bias = map(bits_value, [*affine["weight"], affine["bias"]])
+    sizes = [max(map(abs, map(Fraction, ends))) for ends in zip(*map(np.ndarray.tolist, box), strict=True)]
+    rows = (sum(abs(Fraction(float(w))) * h for w, h in zip(row, sizes, strict=True)) for row in weight)
+    return max(abs(Fraction(float(b))) + row for b, row in zip(bias, rows, strict=True))
 
 
 def _unbeaten(opened: Opened, certificate: Json, closed: set[tuple[int, int, str]]) -> list[int]:
@@ -121,15 +166,13 @@ def _unbeaten(opened: Opened, certificate: Json, closed: set[tuple[int, int, str
 
 
 @lru_cache(maxsize=4096)
-def _unproved(
-    parent: bytes, decision: str | None, lower: tuple, upper: tuple, facts: tuple, claims: tuple
-) -> list[str]:
+def _unproved(parent: bytes, further: Further, lower: tuple, upper: tuple, facts: tuple, claims: tuple) -> list[str]:
     """The claims on a box that exact arithmetic does not prove."""
     if not claims:
         return []
     layers = _layers(parent)
     if max(layer for layer, _, _ in claims) > len(layers):
-        layers = _with_margins(layers, decision)
+        layers = _with_errors(layers, *further) if isinstance(further, tuple) else _with_margins(layers, further)
     reference = Reference(layers, lower, upper, {(layer, unit): phase for layer, unit, phase in facts})
     found = []
     for position, unit, phase in claims:
@@ -155,6 +198,20 @@ def _with_margins(layers: Layers, decision: str | None) -> Layers:
     return (*layers, dense(len(layers) - 1, weight), Relu(len(layers), n * n))
 
 
+def _with_errors(layers: Layers, affine: tuple[str, ...], epsilon: tuple[Fraction, ...]) -> Layers:
+    """The network and, less their bounds, the outputs' differences from an affine function, above and below (§5)."""
+    last, n = len(layers) - 1, layers[-1].width
+    *weight, bias = map(bits_value, affine)
+    own, bound = np.column_stack([np.eye(n), -np.array(weight)]), np.array([*epsilon, *epsilon], float)
+    return (
+        *layers,
+        Concat((last, 0), own.shape[1], ""),
+        dense(last + 1, np.concatenate([own, -own]), np.concatenate([-bias, bias])),
+        Elementwise(last + 2, "add", freeze(-bound, F32), ""),
+        Relu(last + 3, 2 * n),
+    )
+
+
 @lru_cache(maxsize=1024)
 def _outputs(parent: bytes, points: bytes) -> np.ndarray:
     """The parent's declared evaluation at points given by their bytes."""
@@ -162,20 +219,27 @@ def _outputs(parent: bytes, points: bytes) -> np.ndarray:
     return evaluate(layers, np.frombuffer(points, F32).reshape(-1, layers[0].width))[-1]
 
 
-def _equal_outputs(parent: bytes, member: bytes, box: Corners, decision: str | None) -> bool:
-    """Whether a member returns the parent's bits, or decides as it does, at points of a box."""
+def _equal_outputs(parent: bytes, member: bytes, box: Corners, claim: Claim) -> bool:
+    """Whether a member returns at points of a box what it has to."""
     points = sample(box, POINTS)
     outputs = evaluate_member(_layers(parent), json.loads(member), points)
-    return _same(outputs, _outputs(parent, points.tobytes()), decision)
+    return _same(outputs, _outputs(parent, points.tobytes()), claim)
 
 
-def _same(outputs: np.ndarray, expected: np.ndarray, decision: str | None) -> bool:
-    """Whether outputs ``[m, n]`` are those expected, or their first largest (smallest) ones stand where those do."""
+def _same(outputs: np.ndarray, expected: np.ndarray, claim: Claim) -> bool:
+    """Whether outputs ``[m, n]`` are those expected, or within bounds of them, or decide alike."""
+    decision, epsilon = claim
+    if not np.isfinite(outputs).all():
+        return False
+    if epsilon:
+        pairs = zip(outputs.astype(float), expected.astype(float), strict=True)
+        rows = (zip(epsilon, ours.tolist(), theirs.tolist(), strict=True) for ours, theirs in pairs)
+        return all(abs(Fraction(y) - Fraction(v)) <= bound for row in rows for bound, y, v in row)
     if decision is None:
         return bool((outputs == expected).all())
     sign = F32(1 if decision == "argmax" else -1)
     first, wanted = ((sign * y == (sign * y).max(axis=1, keepdims=True)).argmax(axis=1) for y in (outputs, expected))
-    return bool(np.isfinite(outputs).all() and (first == wanted).all())
+    return bool((first == wanted).all())
 
 
 def sample(box: Corners, count: int) -> np.ndarray:
@@ -192,7 +256,9 @@ def _doubts_of_deployment(bundle: Path, network: Network, cells: list[tuple[int,
     """Whether what a user loads is the parent at points of all cells and on their borders."""
     points = np.concatenate([sample(box, POINTS // 2) for _, box in cells])
     served, expected = dispatcher.load(bundle), _outputs(network.content, points.tobytes())
-    same, decision = _same(served.predict(points), expected, served.family.decision), served.family.decision
+    decision, epsilon = served.family.decision, served.family.epsilon
+    bounds = tuple(Fraction(float(bound)) for bound in (() if epsilon is None else epsilon))
+    same = _same(served.predict(points), expected, (decision, bounds))
     if decision is not None:
         best = np.argmax if decision == "argmax" else np.argmin
         same &= bool((served.decide(points) == best(expected, axis=1)).all())

@@ -32,8 +32,8 @@ float64.
    that of abs(A)·r′ at most g·abs(A)·r′. By 1., (1 − g)·r′ ≥ r + 2gS. Gather, concat and a relu whose source has
    other readers have no r, so κS is charged in its place. At the input, the box's radius is enlarged by κH.
 5. *Underflow* adds at most 2^−1021 to any product or sum (flushing to zero included). Bounds are refused unless all
-   intervals lie within 2^127 (in layers of proofs 2^128), and no network has 2^48 weights: 2^−800 covers it. No float64
-   sum of nonnegative terms above underflows, as τ > 2^−126.
+   intervals lie within 2^127 (margins and errors within 2^129), and no network has 2^48 weights: 2^−800 covers it. No
+   float64 sum of nonnegative terms above underflows, as τ > 2^−126.
 6. *NaN and infinity* fail every comparison: a node is sound only if all its intervals are ordered and in this range.
 """
 

@@ -60,7 +60,8 @@ class Verification:
             self._tighten(position, count)
         own = self.parent.spans[position]
         lower, upper = self.bounds.lower[own, :count], self.bounds.upper[own, :count]
-        limit = 2 * OVERFLOW if position >= self.parent.depth else OVERFLOW  # layers of proofs are differences
+        further = position >= self.parent.depth  # differences of two outputs, or of two and less a bound of up to 2^128
+        limit = 4 * OVERFLOW if further else OVERFLOW
         self.sound[:count] &= ((lower >= -limit) & (lower <= upper) & (upper <= limit)).all(axis=0)
 
     def outcome(self) -> tuple[Array, list[Failure]]:

@@ -8,6 +8,7 @@ from slicer.certificate.rigorous.form import Array, Indices, expect
 from slicer.certificate.rigorous.parent import FILE, Layer, Parent, U
 
 MAX_OUTPUTS = 64  # of a network that decides: its margins are as many as pairs of outputs
+MAX_WEIGHTS = 1 << 20  # of the errors of an affine member, which grow with the square of the outputs
 NO_UNITS = np.zeros((1, 0), np.int64)
 
 
@@ -29,7 +30,15 @@ def with_margins(parent: Parent, decision: str) -> Parent:
 
 
 def with_errors(parent: Parent, weight: Array, bias: Array, epsilon: Array) -> Parent:
-    """Outputs less those of an affine member, and the negatives, less ``epsilon`` ``[n_out]``, and their relu."""
+    """Outputs less those of an affine member, and the negatives, less ``epsilon`` ``[n_out]``, and their relu.
+
+    Raises
+    ------
+    Refusal
+        If these are very many.
+    """
+    number = 2 * parent.outputs * (parent.outputs + parent.inputs)
+    expect(number <= MAX_WEIGHTS, FILE, f"expected errors of at most {MAX_WEIGHTS} weights, got {number}")
     n, inputs, last = parent.outputs, parent.spans[0], parent.spans[parent.depth - 1]
     both = np.concatenate([np.arange(last.start, last.stop), np.arange(inputs.start, inputs.stop)])
     one, rows = np.ones(1), np.hstack([np.eye(n), -weight])

@@ -11,7 +11,18 @@ import slicer
 from slicer.certificate.verdict import Rejected
 from tests.certificates.bases import BASES, base
 from tests.certificates.both import Judgement, judge
-from tests.certificates.mutations import classes, closings, files, listings, members, parents, removals, routing, splits
+from tests.certificates.mutations import (
+    classes,
+    closings,
+    files,
+    functions,
+    listings,
+    members,
+    parents,
+    removals,
+    routing,
+    splits,
+)
 from tests.certificates.mutations.kinds import Contents, Kind, Sweep
 from tests.certificates.opened import Bench
 from tests.certificates.reasons import topics
@@ -24,6 +35,7 @@ KINDS: tuple[Kind | Sweep, ...] = (
     *splits.KINDS,
     *closings.KINDS,
     *classes.KINDS,
+    *functions.KINDS,
     *parents.KINDS,
     *files.KINDS,
     *listings.KINDS,

@@ -132,6 +132,14 @@ def need(condition: object) -> None:
         raise Inapplicable
 
 
+def exchange(first: Json, second: Json, key: str) -> None:
+    """The values of a key change places; where there was none, there is none afterwards."""
+    values = [one.pop(key) if key in one else None for one in (second, first)]
+    for one, value in zip((first, second), values, strict=True):
+        if value is not None:
+            one[key] = value
+
+
 def ulps(text: str, steps: int) -> str:
     """A float32 number in hex, some float32 numbers further up."""
     value = np.float32(float.fromhex(text))

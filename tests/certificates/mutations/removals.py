@@ -7,6 +7,7 @@ from tests.certificates.mutations.kinds import (
     Random,
     between,
     certificate,
+    exchange,
     keep,
     need,
     pick,
@@ -214,8 +215,8 @@ def certificates_exchanged(opened: Opened, rng: Random) -> None:
 def proofs_exchanged(opened: Opened, rng: Random) -> None:
     """Two certificates change places but for cell and box, and the members with them."""
     first, second = two(rng, opened.certificates)
-    for key in {"removed", "tree", "classes"} & first.keys():
-        first[key], second[key] = second[key], first[key]
+    for key in {"removed", "tree", "classes", "affine"} & {*first, *second}:
+        exchange(first, second, key)
     opened.rebuild_members()
 
 
@@ -280,5 +281,5 @@ KINDS = (
     Kind("cell number off", cell_of_another, _IDENTITY),
     Kind("certificates of two cells exchanged", certificates_exchanged, _IDENTITY),
     Kind("proofs and members of two cells exchanged", proofs_exchanged, ("unproved", "path", "tree")),
-    Kind("proof of another cell", proof_of_another, ("unproved", "open", "path", "tree")),
+    Kind("proof of another cell", proof_of_another, ("unproved", "open", "path", "tree", "form")),
 )
