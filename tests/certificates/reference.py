@@ -28,7 +28,7 @@ REFERENCE = ROOT / "artifacts" / "reference" / "collision_avoidance"
 DECISIONS = ROOT / "artifacts" / "reference" / "classifier"
 EXAMPLE = ROOT / "examples" / "collision_avoidance"
 OPTIONS = Options(cells=8, cuts="uniform", effort=60, jobs=1)
-DECIDING = Options(mode="decision", decision="argmin", cells=6, effort=60, jobs=1)
+DECIDING = Options(mode="decision", decision="argmin", cells=6, cuts="uniform", effort=60, jobs=1)
 
 
 def make(path: Path) -> str:
@@ -39,7 +39,7 @@ def make(path: Path) -> str:
 def make_decisions(path: Path) -> str:
     """Compress a classifier of three outputs into a new directory, and leave the checker out; the bundle's digest."""
     with tempfile.TemporaryDirectory() as folder:
-        model = write_onnx(Path(folder) / "model.onnx", chain(np.random.default_rng(8), [2, 6, 3]))
+        model = write_onnx(Path(folder) / "model.onnx", chain(np.random.default_rng(10), [2, 6, 3]))
         opened = open_bundle(compress(model, "-1:1", Path(folder) / "bundle", DECIDING).path)
     del opened.further[CHECKER.name]
     contents = opened.written()

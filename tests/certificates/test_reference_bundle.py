@@ -21,8 +21,8 @@ from tests.certificates.reference import DECIDING, DECISIONS, EXAMPLE, OPTIONS, 
 from tests.certificates.trees import closings
 from tests.certificates.truth import doubts
 
-DIGEST = "097891a4197a5560da595ee44f4e52b6db9de1d6a9a5499950a30304277755be"
-DIGEST_OF_DECISIONS = "5b009305898c1393bc47ba93431c5ec2202aff1d16a554f37e2bea2988120a91"
+DIGEST = "6b3ed234100e0763185c85c1a244f1670fa6b4fa5e6c6263874a1a2e4415b2cb"
+DIGEST_OF_DECISIONS = "644c981ca604108584f4a78907e9383cc25afdd1c0a1841fc068301b9bcda399"
 
 
 def test_it_is_the_bundle_that_was_committed() -> None:

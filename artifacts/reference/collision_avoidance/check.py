@@ -89,6 +89,7 @@ MAX_JSON, MAX_FILE, MAX_NESTING = 2**26, 2**34, 32  # bytes of a file that is re
 LARGEST = (2 - 2.0**-23) * 2.0**127  # float32 number
 MAX_UNITS = 2**20  # of the network; §4 asks for less than 2^20 sources of a dense unit
 MAX_OUTPUTS = 64  # of a network that decides: its margins are as many as pairs of outputs
+MAX_WEIGHTS = 2**20  # of the errors of an affine member, which grow with the square of the outputs
 MAX_SLOT = 4096  # bits; S is about 110 for ordinary networks
 MAX_WAITING = 2**24  # numbers in the boxes and facts of the open splits of a proof tree
 BITS = (44, 512)  # F of the first and of the second attempt
@@ -398,6 +399,7 @@ def errors(layers: Sequence[Layer], weight: Rows, bias: Sequence[float], epsilon
     """The four layers by which it is proved that an affine member is within its bounds (§5)."""
     first = 1 + max(chain.from_iterable(layer.units for layer in layers))
     n, given = len(bias), [*layers[-1].units, *layers[0].units]
+    require(2 * n * len(given) <= MAX_WEIGHTS, PARENT, f"expected errors of at most {MAX_WEIGHTS} weights")
     rows = [[float(j == i) for j in range(n)] + [-w for w in weight[i]] for i in range(n)]
     rows += [[-w for w in row] for row in rows]
     units = [range(start, start + 2 * n) for start in range(first, first + 6 * n, 2 * n)]
