@@ -80,10 +80,12 @@ def open_target(path: Path) -> Target:
     Raises
     ------
     UnusableBundle
-        If it is none, or its source model has other layers than its family.
+        If it is none, or its source model has other layers than its family, or outputs may differ (mode ``epsilon``).
     """
     bundle = load_bundle(path)
     source, family = bundle.manifest.source, bundle.family
+    if family.mode == "epsilon":  # whose errors are other units in every cell, and whose judges compare no sizes
+        raise UnusableBundle("expected mode bitwise or decision, got epsilon, which no judge can tell", where=str(path))
     network = read_network_bytes(bundle.read(source), source, scores=family.decision is not None)
     if _shape(network.layers) != _shape(family.parent):
         raise UnusableBundle("expected a model with the family's layers", where=source)

@@ -16,6 +16,8 @@ from tests.attack.forge import claiming, draft_of, write_draft
 from tests.attack.judge import Finding, HostJudge, PlainJudge, checksum, nothing
 from tests.attack.points import tie_points, within
 from tests.attack.target import Target, open_target, tapped
+from tests.certificates.bases import near
+from tests.certificates.opened import store
 
 F32 = np.float32
 needs_compiler = pytest.mark.skipif(host_compiler() is None, reason="no C compiler on this machine")
@@ -160,3 +162,8 @@ def test_a_source_model_that_is_another_network_is_no_target(targets, tmp_path):
     other = draft_of(targets["dense"])
     with pytest.raises(UnusableBundle, match="expected a model with the family's layers"):
         open_target(write_draft(replace(draft, model=other.model), tmp_path / "bundle"))
+
+
+def test_a_bundle_whose_outputs_may_differ_is_no_target(tmp_path):
+    with pytest.raises(UnusableBundle, match="expected mode bitwise or decision, got epsilon"):
+        open_target(store(near().written(), tmp_path / "bundle"))

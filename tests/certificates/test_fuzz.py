@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import slicer
 from slicer.certificate.verdict import Rejected
-from tests.certificates.bases import CHAIN, CONTEST, HAND, PREFIXES, base
+from tests.certificates.bases import CHAIN, CONTEST, HAND, NEAR, PREFIXES, base
 from tests.certificates.both import judge
 from tests.certificates.opened import MANIFEST, Bench, Json, Opened, canonical
 from tests.certificates.truth import doubts
@@ -108,7 +108,7 @@ def changed(content: bytes, changes: list[tuple[str, int, int, bytes]]) -> bytes
 
 
 @FUZZ
-@given(name=st.sampled_from([HAND, PREFIXES, CONTEST]), file=st.integers(0, 99), changes=CHANGES)
+@given(name=st.sampled_from([HAND, PREFIXES, CONTEST, NEAR]), file=st.integers(0, 99), changes=CHANGES)
 def test_bytes_of_a_file(name: str, file: int, changes: Any, bench: Bench, base_folder: Path) -> None:
     """One file changed; the manifest follows."""
     opened = base(name, base_folder)
@@ -145,7 +145,7 @@ def got(root: Json, keys: tuple[Any, ...]) -> Json:
 
 
 @FUZZ
-@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES, CONTEST]))
+@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES, CONTEST, NEAR]))
 def test_values_of_finished_files(data: st.DataObject, name: str, bench: Bench, base_folder: Path) -> None:
     """Random JSON values, or values from elsewhere in the bundle, in finished files; the manifest follows."""
     opened = base(name, base_folder)
@@ -156,7 +156,7 @@ def test_values_of_finished_files(data: st.DataObject, name: str, bench: Bench, 
 
 
 @FUZZ
-@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES, CONTEST]))
+@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES, CONTEST, NEAR]))
 def test_values_of_open_parts(data: st.DataObject, name: str, bench: Bench, base_folder: Path) -> None:
     """The same in the open parts; every digest follows."""
     opened = base(name, base_folder)
@@ -202,6 +202,8 @@ AXES, CUTS = (
 ROWS = st.tuples(st.sampled_from([2, 4]), st.lists(st.integers(0, 4), min_size=1, max_size=3, unique=True).map(sorted))
 MARGINS = st.tuples(st.just(7), st.sampled_from([[1], [2], [2], [0], [1, 2], [2, 3]]))
 
+ERRORS = st.tuples(st.just(9), st.sampled_from([[0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 3], [2], [0, 2], [1, 3]]))
+
 
 def units(rows: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Some rows of units of different layers."""
@@ -246,5 +248,23 @@ def test_random_proofs_of_decisions(tree: Json, classes: Json, cell: int, bench:
     """The same of classes and margins."""
     opened: Opened = base(CONTEST, base_folder)
     opened.certificates[cell] |= {"tree": tree, "removed": [], "classes": classes}
+    opened.rebuild_members()
+    check(bench.show(opened.written()))
+
+
+@settings(FUZZ, max_examples=75)
+@given(
+    tree=trees(units(st.one_of(ROWS, ERRORS, ERRORS))),
+    function=st.sampled_from([0, 2]),
+    cell=st.integers(0, 2),
+    bound=st.sampled_from([0.375, 0.5, 0.5, 2.0, 8.0]),
+)
+def test_random_proofs_of_functions(
+    tree: Json, function: int, cell: int, bound: float, bench: Bench, base_folder: Path
+) -> None:
+    """The same of affine members, their errors and bounds."""
+    opened: Opened = base(NEAR, base_folder)
+    opened.certificates[cell] |= {"tree": tree, "removed": [], "affine": opened.certificates[function]["affine"]}
+    opened.family["epsilon"][0] = bound.hex()
     opened.rebuild_members()
     check(bench.show(opened.written()))
