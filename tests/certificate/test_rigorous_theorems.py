@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rigorous_kit import F32, chain, evaluate, network_bytes, random_box, random_layers, sample
 
-from dispatcher.layers import Concat, Input, Layers, Relu, dense
+from dispatcher.layers import Concat, Elementwise, Input, Layers, Relu, dense, freeze
 from slicer.certificate.rigorous.closings import Failure, Verification, verify
-from slicer.certificate.rigorous.extend import with_margins
+from slicer.certificate.rigorous.extend import with_errors, with_margins
 from slicer.certificate.rigorous.parent import Parent
 from slicer.certificate.rigorous.proof import ACTIVE, INACTIVE, Node
 
@@ -122,6 +122,17 @@ def test_bounds_contain_the_exact_reference_and_differ_by_rounding_only(seed: in
             assert entry.upper[0, unit] - float(high) <= 1e-9 * size
 
 
+def bounded(parent: Parent, lower: np.ndarray, upper: np.ndarray) -> Verification:
+    """All layers bounded on one box, without facts."""
+    node = Node(0, (lower.astype(float), upper.astype(float)), states(parent, {}), states(parent, {}))
+    run = Verification(parent, [node], 0.0)
+    run.deepest[:] = len(parent.layers)
+    with np.errstate(all="ignore"):
+        for position in range(len(parent.layers)):
+            run.descend(position)
+    return run
+
+
 @settings(deadline=None, max_examples=40)
 @given(seed=seeds, decision=st.sampled_from(["argmax", "argmin"]))
 def test_bounds_of_margins_contain_the_exact_reference_and_differ_by_rounding_only(seed: int, decision: str) -> None:
@@ -133,18 +144,37 @@ def test_bounds_of_margins_contain_the_exact_reference_and_differ_by_rounding_on
     weight = np.array([[sign * ((j == k) - (j == i)) for j in range(n)] for k, i in pairs])
     lower, upper = random_box(rng, 2, 2.0)
     parent = with_margins(Parent(network_bytes(layers)), decision)
-    node = Node(0, (lower.astype(float), upper.astype(float)), states(parent, {}), states(parent, {}))
-    run = Verification(parent, [node], 0.0)
-    run.deepest[:] = len(parent.layers)
-    with np.errstate(all="ignore"):
-        for position in range(len(parent.layers)):
-            run.descend(position)
+    run = bounded(parent, lower, upper)
     exact = Reference((*layers, dense(last, weight), Relu(last + 1, n * n)), lower, upper, {}).bounds[last + 1]
     size = 1e-30 + max(abs(float(end)) for ends in exact for end in ends)
     for place, (low, high) in zip(range(parent.spans[-2].start, parent.spans[-2].stop), exact, strict=True):
         assert Fraction(run.bounds.lower[place, 0]) <= low
         assert 0 <= Fraction(run.bounds.upper[place, 0]) - high <= 1e-9 * size
     assert all(high > 0 for (k, i), (_, high) in zip(pairs, exact, strict=True) if k == i)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=seeds, size=st.sampled_from([1e-30, 1.0, 1e30]))
+def test_bounds_of_errors_contain_the_exact_reference_and_differ_by_rounding_only(seed: int, size: float) -> None:
+    """The same of an affine member's errors, above and below; the outputs may be inputs, and named twice."""
+    rng = np.random.default_rng(seed)
+    layers = chain(rng, 2, 4, 2) if rng.random() < 0.6 else (Input(2), Concat((0, 0), 4))
+    n, last = layers[-1].width, len(layers) - 1
+    weight, bias = (rng.normal(size=(n, 2)) * size).astype(F32), (rng.normal(size=n) * size).astype(F32)
+    epsilon = rng.uniform(0, size, n).astype(F32)
+    own = np.column_stack([np.eye(n), -weight])
+    further = (
+        Concat((last, 0), n + 2),
+        dense(last + 1, np.concatenate([own, -own]), np.concatenate([-bias, bias])),
+        Elementwise(last + 2, "add", freeze(-np.tile(epsilon, 2), F32)),
+        Relu(last + 3, 2 * n),
+    )
+    lower, upper = random_box(rng, 2, 2.0)
+    parent = with_errors(Parent(network_bytes(layers)), weight.astype(float), bias.astype(float), epsilon.astype(float))
+    run, exact = bounded(parent, lower, upper), Reference((*layers, *further), lower, upper, {}).bounds[last + 3]
+    largest = 1e-30 + max(abs(float(end)) for ends in exact for end in ends)
+    for place, (_, high) in zip(range(parent.spans[-2].start, parent.spans[-2].stop), exact, strict=True):
+        assert 0 <= Fraction(run.bounds.upper[place, 0]) - high <= 1e-9 * largest
 
 
 def wired(rng: np.random.Generator) -> Layers:

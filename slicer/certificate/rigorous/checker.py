@@ -91,7 +91,7 @@ class Checker:
         margin: float = 0.0,
         trust_solver: bool = False,
     ) -> Verdict:
-        """The verdict on one cell: steps 1 to 4 of CERTIFICATE.md §6.
+        """The verdict on one cell: steps 1 to 6 of CERTIFICATE.md §6.
 
         Parameters
         ----------
