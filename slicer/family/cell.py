@@ -23,7 +23,7 @@ from slicer.family.counts import CellResult, counted
 from slicer.family.gate import Gate, Gone, Units, flat
 from slicer.family.proof import read_proof
 from slicer.search.advisers import Advising
-from slicer.search.affine import ROOM, fit, with_errors
+from slicer.search.affine import ROOM, fit, has_errors, with_errors
 from slicer.search.attempt import attempt
 from slicer.search.cell import CellSearch, search_cell
 from slicer.search.contest import Contest, with_margins
@@ -66,7 +66,7 @@ class CellWorker:
         adviser = advising.adviser(end) if advising else None
         rng = np.random.default_rng([seed, cell])
         spent = 0
-        if self.claim.epsilon is not None:
+        if self.claim.epsilon is not None and has_errors(self.network):
             near, spent = self._near(cell, box, effort, rng, stopped)
             if near is not None:
                 return near

@@ -17,6 +17,7 @@ from slicer.network import Network
 
 Array = NDArray[np.float64]
 
+MOST_WEIGHTS = 1 << 20  # of the errors: checkers refuse more (CERTIFICATE.md §7)
 ROOM = 0.9  # of a bound may be used up at points: what lies between them, and proofs, need the rest
 
 
@@ -26,6 +27,11 @@ class Fit:
 
     affine: Affine
     distance: Array
+
+
+def has_errors(network: Network) -> bool:
+    """Whether the errors of an affine function are few enough for a proof."""
+    return 2 * network.n_out * (network.n_out + network.n_in) <= MOST_WEIGHTS
 
 
 def fit(points: Array, outputs: Array) -> Fit:

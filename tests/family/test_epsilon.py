@@ -19,15 +19,17 @@ from dispatcher.emit_c99 import emit_c99
 from dispatcher.errors import UnusableBundle, UnusableInput
 from dispatcher.files import family_files, read_family
 from dispatcher.interpret import eval32
+from dispatcher.layers import Input, dense
 from dispatcher.plan import Affine, Member
 from slicer.box import Box
 from slicer.cli import main
 from slicer.family.checkpoint import CellStore
 from slicer.family.options import Options
 from slicer.family.tolerance import bounds
+from slicer.network import Network
 from slicer.report.collect import collect
 from slicer.report.json_text import report_json
-from slicer.search.affine import fit, with_errors
+from slicer.search.affine import fit, has_errors, with_errors
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
 
@@ -266,6 +268,11 @@ def test_errors_are_what_a_function_is_off_beyond_its_bounds(seed):
     left = outputs - (x.astype(np.float64) @ found.affine.weight.T + found.affine.bias)
     assert np.allclose(errors, np.concatenate([left, -left], axis=1) - np.tile(epsilon, 2), atol=1e-5)
     assert (np.abs(left).max(axis=0) <= found.distance + 1e-12).all()
+
+
+def test_networks_with_very_many_outputs_keep_their_bits():
+    assert has_errors(NETWORK)
+    assert not has_errors(Network((Input(1), dense(0, np.ones((1000, 1))))))
 
 
 def test_a_member_is_a_function_or_a_part_of_the_parent():
