@@ -22,6 +22,7 @@ import numpy as np
 import slicer
 from dispatcher.cost import cost
 from dispatcher.emit_c99 import masked_macs, parent_family, table_sizes
+from dispatcher.errors import UnusableInput
 from dispatcher.load import certificate_file
 from dispatcher.plan import member_layers
 from dispatcher.tree import leaf_depths
@@ -106,7 +107,6 @@ def _run(model: Path, domain: str, cells: int, cuts: str, options: argparse.Name
         families = _families(bundle)
     family, summary = bundle.family, summarize(bundle)
     parent = table_sizes(parent_family(family.parent, family.lower, family.upper)).flash
-    joined, _ = choose(families, slicer.Options(flash=int(FLASH * parent)))
     points = slicer.Box(family.lower, family.upper).sample(POINTS, np.random.default_rng(1))
     return {
         "model": model.stem,
@@ -122,8 +122,16 @@ def _run(model: Path, domain: str, cells: int, cuts: str, options: argparse.Name
         "parent_flash": parent,
         "comparisons": float(np.array(leaf_depths(family.tree)) @ bundle.measures),
         "layouts": {layout: _layout(bundle, layout) for layout in LAYOUTS},
-        "joined": asdict(joined),
+        "joined": _joined(families, int(FLASH * parent)),
     }
+
+
+def _joined(families: Families, flash: int) -> dict | None:
+    """What joining leads to; None if not even one member keeps the budget, as the routing tree alone takes it."""
+    try:
+        return asdict(choose(families, slicer.Options(flash=flash))[0])
+    except UnusableInput:
+        return None
 
 
 def _families(bundle: slicer.Bundle) -> Families:

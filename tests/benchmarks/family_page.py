@@ -57,6 +57,9 @@ def _cuts_row(run: dict, runs: Sequence[dict]) -> str:
 
 def _members_row(run: dict) -> str:
     """The family for the budget."""
+    if run["joined"] is None:
+        head = f"| {run['model']} | {run['effort']:,} | {run['cells']:,} | {run['cuts']}"
+        return f"{head} | none: the tree alone takes more | | | | |"
     chosen = run["joined"]["chosen"]
     return (
         f"| {run['model']} | {run['effort']:,} | {run['cells']:,} | {run['cuts']} | {chosen['members']:,} | {chosen['layout']} | "
@@ -73,7 +76,7 @@ def plot(runs: Sequence[dict], path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(10, 5), layout="constrained")
     models = list(dict.fromkeys(run["model"] for run in runs))
-    for run, style in _largest(runs):
+    for run, style in _largest([run for run in runs if run["joined"] is not None]):
         color = f"C{models.index(run['model'])}"
         steps = run["joined"]["steps"]
         flash = [step["flash"] / run["parent_flash"] for step in steps]
