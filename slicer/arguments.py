@@ -27,7 +27,6 @@ def add_compress_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--decision",
         choices=DECISIONS,
-        default=DECISIONS[0],
         help="in mode decision: the largest output wins (argmax, default) or the smallest",
     )
     verb.add_argument(

@@ -117,7 +117,7 @@ class CellWorker:
         epsilon = np.array(self.claim.epsilon)
         points = sample_points(box, rng)
         found = fit(points, evaluate(self.prepared, points)[-1])
-        if (found.distance > ROOM * epsilon).any():
+        if not (found.distance <= ROOM * epsilon).all():  # NaN, in boxes so narrow that slopes overflow, is no fit
             return None, 0
         prepared = Prepared(with_errors(self.network, found.affine, epsilon))
         errors = np.arange(prepared.relu_units) >= self.prepared.relu_units
@@ -138,7 +138,7 @@ class CellWorker:
         """All that a tree allows to claim."""
         closed = tree.closed_everywhere(self.prepared.relu_units)
         if self.contest is None:
-            return Gone(np.flatnonzero(closed), attested, NOTHING, None)
+            return Gone(np.flatnonzero(closed), attested)
         classes, lost = self.contest.classes(closed)
         if len(classes) == 1:  # then there is nothing left to remove
             return Gone(NOTHING, NOTHING, lost, classes)

@@ -30,8 +30,8 @@ class Options:
     mode:
         Strength of equivalence: ``bitwise``, ``decision`` or ``epsilon``.
     decision:
-        In mode ``decision`` what has to stay the same, the place of the largest (``argmax``) or smallest output
-        (``argmin``).
+        In mode ``decision`` what has to stay the same: the place of the largest output (``argmax``, also for None) or
+        of the smallest (``argmin``).
     epsilon:
         In mode ``epsilon`` by how much each output may differ: a number, or one followed by ``%`` for a share of each
         output's range over the domain, as far as sampling sees it (`slicer.family.tolerance`).
@@ -70,7 +70,7 @@ class Options:
     """
 
     mode: Mode = "bitwise"
-    decision: Decision = "argmax"
+    decision: Decision | None = None
     epsilon: str | float | None = None
     cells: int = 32
     cuts: str = "adaptive"
@@ -98,7 +98,6 @@ class Options:
             raise UnusableInput("expected a number of processes, or -1 for all cores, got 0", where="--jobs")
         known_names = {
             "mode": MODES,
-            "decision": DECISIONS,
             "backend": BACKENDS,
             "cuts": CUTS,
             "layout": ("auto", *LAYOUTS),
@@ -110,6 +109,10 @@ class Options:
         if (self.backend == "loky") != (self.address is None):
             expected = "no address" if self.backend == "loky" else "the address of a running cluster"
             raise UnusableInput(f"expected {expected} with --backend {self.backend}", where="--address")
+        if self.decision is not None and self.mode != "decision":
+            raise UnusableInput("expected it in mode decision only", where="--decision", fix="add --mode decision")
+        if self.decision is not None and self.decision not in DECISIONS:
+            raise UnusableInput(f"expected {', '.join(DECISIONS)}, got {self.decision[:40]!r}", where="--decision")
         if (self.mode == "epsilon") != (self.epsilon is not None):
             raise UnusableInput("expected it in mode epsilon, and in this mode only", where="--epsilon")
         if self.mode != "bitwise" and self.budgeted:
@@ -147,7 +150,7 @@ class Options:
     @property
     def decides(self) -> Decision | None:
         """The decision that has to stay the same, None in other modes."""
-        return self.decision if self.mode == "decision" else None
+        return self.decision or DECISIONS[0] if self.mode == "decision" else None
 
     @property
     def budgeted(self) -> bool:

@@ -139,10 +139,7 @@ class LayerRecord:
 
 @dataclass(frozen=True, slots=True)
 class MemberRecord:
-    """One member: its file's digest, its cost, kept units per layer, constant prefixes and constant dense units.
-
-    ``affine``: it is an affine function of the inputs instead (mode ``epsilon``).
-    """
+    """One member: its file's digest, its cost, kept units per layer, constant prefixes and units; or it is affine."""
 
     sha256: str
     cost: CostRecord
@@ -244,8 +241,7 @@ class CellRecord:
 class Contents:
     """What the bundle holds. ``mac_mean`` and ``relu_units_mean`` are weighted by the cells' volume.
 
-    ``decision`` is ``argmax`` or ``argmin`` in mode ``decision``, else None; ``epsilon`` the outputs' bounds in mode
-    ``epsilon``, else None.
+    ``decision`` and ``epsilon`` (the outputs' bounds) belong to modes of these names, and are None in others.
     """
 
     decision: Decision | None

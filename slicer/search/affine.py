@@ -37,16 +37,18 @@ def has_errors(network: Network) -> bool:
 def fit(points: Array, outputs: Array) -> Fit:
     """The least-squares fit to outputs ``[m, n_out]`` at points ``[m, n_in]``, moved so that errors are centred.
 
-    Distances are those of the float32 function in real arithmetic.
+    Distances are those of the float32 function in real arithmetic; infinite or NaN if its numbers overflow float32.
     """
     centre = (points.max(axis=0) + points.min(axis=0)) / 2
     half = np.maximum((points.max(axis=0) - points.min(axis=0)) / 2, np.finfo(np.float32).tiny)
     columns = np.concatenate([(points - centre) / half, np.ones((len(points), 1))], axis=1)
     solution = np.linalg.lstsq(columns, outputs, rcond=None)[0]
-    weight = (solution[:-1] / half[:, None]).T.astype(np.float32)
-    left = outputs - points @ weight.T.astype(np.float64)
-    bias = ((left.max(axis=0) + left.min(axis=0)) / 2).astype(np.float32)
-    return Fit(Affine(freeze(weight, np.float32), freeze(bias, np.float32)), np.abs(left - bias).max(axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        weight = (solution[:-1] / half[:, None]).T.astype(np.float32)
+        left = outputs - points @ weight.T.astype(np.float64)
+        bias = ((left.max(axis=0) + left.min(axis=0)) / 2).astype(np.float32)
+        distance = np.abs(left - bias).max(axis=0)
+    return Fit(Affine(freeze(weight, np.float32), freeze(bias, np.float32)), distance)
 
 
 def with_errors(network: Network, affine: Affine, epsilon: Array) -> Network:

@@ -31,8 +31,8 @@ def decide_cell(
 ) -> CellSearch:
     """Look for one output that wins on the whole box; if there is none, for outputs that lose and inactive units.
 
-    ``prepared`` is the network with its margins. For the second question at most ``effort``
-    boxes are bounded, for the first a few times more (`slicer.search.attempt`).
+    ``prepared`` is the network with its margins. For the second question at most ``effort`` boxes are bounded, for the
+    first a few times more (`slicer.search.attempt`).
     """
     extremes = sample_extremes(prepared, box, rng)
     wanted, only = contest.wanted(extremes.largest)

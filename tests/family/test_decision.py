@@ -142,6 +142,11 @@ def test_options_that_do_not_fit_are_refused(changes, message):
         Options(mode="decision", **changes)
 
 
+def test_a_decision_without_its_mode_is_refused():
+    with pytest.raises(UnusableInput, match="--decision: expected it in mode decision only"):
+        Options(decision="argmin")
+
+
 def test_one_output_decides_nothing(tmp_path):
     model = write_onnx(tmp_path / "model.onnx", network(outputs=1))
     with pytest.raises(UnusableInput, match="--mode decision: expected 2 to 64 outputs to decide between, got 1"):

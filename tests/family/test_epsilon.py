@@ -19,7 +19,7 @@ from dispatcher.emit_c99 import emit_c99
 from dispatcher.errors import UnusableBundle, UnusableInput
 from dispatcher.files import family_files, read_family
 from dispatcher.interpret import eval32
-from dispatcher.layers import Input, dense
+from dispatcher.layers import Input, Relu, dense
 from dispatcher.plan import Affine, Member
 from slicer.box import Box
 from slicer.cli import main
@@ -268,6 +268,17 @@ def test_errors_are_what_a_function_is_off_beyond_its_bounds(seed):
     left = outputs - (x.astype(np.float64) @ found.affine.weight.T + found.affine.bias)
     assert np.allclose(errors, np.concatenate([left, -left], axis=1) - np.tile(epsilon, 2), atol=1e-5)
     assert (np.abs(left).max(axis=0) <= found.distance + 1e-12).all()
+
+
+def test_a_slope_that_overflows_is_no_fit(tmp_path):
+    """In a box as narrow as subnormal numbers the cell keeps its bits, and nothing stops the run."""
+    steep = Network((Input(1), dense(0, [[1e38], [-1e38]]), Relu(1, 2), dense(2, [[1e37, 0.5]])))
+    points = np.array([[0.0], [1e-45], [2e-45]])
+    assert not np.isfinite(fit(points, points * 1e75).distance).any()
+    options = Options(mode="epsilon", epsilon=1.0, cells=1, effort=5, jobs=1)
+    made = slicer.compress(write_onnx(tmp_path / "model.onnx", steep), "0:1e-43", tmp_path / "bundle", options)
+    assert slicer.audit(made.path, exact=True).accepted
+    assert not any(count.gate.startswith("given up") for count in made.counts)
 
 
 def test_networks_with_very_many_outputs_keep_their_bits():

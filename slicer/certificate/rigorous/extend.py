@@ -9,7 +9,6 @@ from slicer.certificate.rigorous.parent import FILE, Layer, Parent, U
 
 MAX_OUTPUTS = 64  # of a network that decides: its margins are as many as pairs of outputs
 MAX_WEIGHTS = 1 << 20  # of the errors of an affine member, which grow with the square of the outputs
-NO_UNITS = np.zeros((1, 0), np.int64)
 
 
 def with_margins(parent: Parent, decision: str) -> Parent:
@@ -26,7 +25,7 @@ def with_margins(parent: Parent, decision: str) -> Parent:
     rows = (np.eye(n)[:, None] - np.eye(n)).reshape(n * n, n) * (-1 if decision == "argmin" else 1)
     last = parent.spans[-1]
     dense = _dense(parent.depth - 1, np.arange(last.start, last.stop), rows, np.zeros(n * n))
-    return _extended(parent, [dense, _plain("relu", parent.depth, np.zeros(n * n), 0.0)])
+    return _extended(parent, [dense, _plain("relu", parent.depth, parent.size, np.zeros(n * n), 0.0)])
 
 
 def with_errors(parent: Parent, weight: Array, bias: Array, epsilon: Array) -> Parent:
@@ -43,10 +42,11 @@ def with_errors(parent: Parent, weight: Array, bias: Array, epsilon: Array) -> P
     both = np.concatenate([np.arange(last.start, last.stop), np.arange(inputs.start, inputs.stop)])
     one, rows = np.ones(1), np.hstack([np.eye(n), -weight])
     concat = Layer("concat", [parent.depth - 1, 0], both[None], np.zeros(len(both)), one, one, 0.0)
-    given = np.arange(parent.size, parent.size + len(both))
-    dense = _dense(parent.depth, given, np.vstack([rows, -rows]), np.concatenate([-bias, bias]))
-    less = _plain("elementwise", parent.depth + 1, -np.tile(epsilon, 2), U)
-    return _extended(parent, [concat, dense, less, _plain("relu", parent.depth + 2, np.zeros(2 * n), 0.0)])
+    first = parent.size + len(both)  # unit of the dense layer
+    dense = _dense(parent.depth, np.arange(parent.size, first), np.vstack([rows, -rows]), np.concatenate([-bias, bias]))
+    less = _plain("elementwise", parent.depth + 1, first, -np.tile(epsilon, 2), U)
+    relu = _plain("relu", parent.depth + 2, first + 2 * n, np.zeros(2 * n), 0.0)
+    return _extended(parent, [concat, dense, less, relu])
 
 
 def _dense(source: int, given: Indices, weight: Array, bias: Array) -> Layer:
@@ -55,17 +55,16 @@ def _dense(source: int, given: Indices, weight: Array, bias: Array) -> Layer:
     return Layer("dense", [source], given, bias, weight, np.ones(1), rounded / (1 - rounded))
 
 
-def _plain(kind: str, source: int, constant: Array, rounding: float) -> Layer:
-    """A layer whose units read one unit each of the layer before it; `_extended` numbers them."""
-    return Layer(kind, [source], NO_UNITS, constant, np.ones(1), np.ones(1), rounding)
+def _plain(kind: str, source: int, first: int, constant: Array, rounding: float) -> Layer:
+    """A layer whose units read one unit each of its source, which begins with unit ``first`` of all."""
+    units = np.arange(first, first + len(constant))[None]
+    return Layer(kind, [source], units, constant, np.ones(1), np.ones(1), rounding)
 
 
 def _extended(parent: Parent, layers: list[Layer]) -> Parent:
     """The parent with more layers, of which each reads the one before."""
     extended = parent.copy()
     for layer in layers:
-        if layer.units is NO_UNITS:
-            layer = layer.reading(np.arange(extended.size - len(layer.constant), extended.size)[None])  # noqa: PLW2901 - the same layer
         extended.append(layer, FILE)
     extended.derive()
     return extended

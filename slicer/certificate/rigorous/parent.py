@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -47,10 +47,6 @@ class Layer:
     factor: Array
     divisor: Array
     rounding: float
-
-    def reading(self, units: Indices) -> Layer:
-        """The same layer, reading these units."""
-        return replace(self, units=units)
 
     @cached_property
     def scale(self) -> Array:
