@@ -87,10 +87,10 @@ def measure(name: str, bundle: Bundle, boards: Sequence[Board], count: int) -> I
                 continue  # it needs a C library's headers
             for level in LEVELS:
                 with tempfile.TemporaryDirectory() as directory:
-                    yield Row(name, program, board.name, level, *_run(board, write, points, Path(directory), level))
+                    yield Row(name, program, board.name, level, *run_on(board, write, points, Path(directory), level))
 
 
-def _run(board: Board, write: Writer, points: np.ndarray, directory: Path, level: str) -> tuple[float, int, int]:
+def run_on(board: Board, write: Writer, points: np.ndarray, directory: Path, level: str) -> tuple[float, int, int]:
     """Mean and most instructions, and flash."""
     write(directory / "net")
     files = sorted((directory / "net").glob("*.c"))
