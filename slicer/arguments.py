@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from slicer.family.options import BACKENDS, CUTS, DECISIONS, DEFAULT_EFFORT, LAYOUTS, MODES, TRUST, Options
+from slicer.family.options import BACKENDS, CUTS, DECISIONS, DEFAULT_EFFORT, LAYOUTS, MODES, PARTS, TRUST, Options
 from slicer.search.advisers import SOLVERS
 
 
@@ -45,6 +45,13 @@ def _add_family_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--cells", type=int, default=32, help="number of cells (default 32)")
     verb.add_argument(
         "--cuts", choices=CUTS, default="adaptive", help="cut where it pays (adaptive, default) or halve (uniform)"
+    )
+    verb.add_argument(
+        "--parts",
+        type=int,
+        metavar="K",
+        help="in modes decision and epsilon: divide adaptive cells into up to K parts, on average, where proofs show "
+        f"that some need no network (default {PARTS})",
     )
     verb.add_argument("--members", type=int, metavar="K", help="let the cells share at most so many members")
     verb.add_argument("--flash", type=int, metavar="BYTES", help="join members until the tables of the C take no more")
@@ -115,6 +122,7 @@ def compress_options(arguments: argparse.Namespace) -> Options:
         epsilon=arguments.epsilon,
         cells=arguments.cells,
         cuts=arguments.cuts,
+        parts=arguments.parts,
         members=arguments.members,
         flash=arguments.flash,
         layout=arguments.layout,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,19 @@ from slicer.box import Box, middle
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Leaf:
-    """A cell."""
+    """A cell.
+
+    Attributes
+    ----------
+    block:
+        Cells with the same number are searched as one (see `Block`). They lie below one node, and no others do.
+    settled:
+        Whether search found that nothing of the network is left to compute here; None if it was not asked.
+    """
 
     box: Box
+    block: int
+    settled: bool | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -32,6 +43,23 @@ class Split:
 Partition = Split | Leaf
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Block:
+    """Cells that are searched as one: consecutive ones in preorder, from ``first`` on.
+
+    Those that are not settled share a member.
+    """
+
+    first: int
+    boxes: tuple[Box, ...]
+    settled: tuple[bool | None, ...]
+
+    @property
+    def cells(self) -> range:
+        """Their numbers."""
+        return range(self.first, self.first + len(self.boxes))
+
+
 class Growth:
     """A partition in the making: cells are cut one by one, and numbered in the order in which they come into being.
 
@@ -45,6 +73,8 @@ class Growth:
         self.boxes = [domain]
         self._cuts: dict[int, tuple[int, float]] = {}
         self._children: dict[int, tuple[int, int]] = {}
+        self._blocks: dict[int, int] = {}  # of cells that are parts of another one
+        self._settled: dict[int, bool] = {}
 
     def cut(self, cell: int, axis: int, threshold: float) -> tuple[int, int]:
         """Cut a cell; returns the numbers of its low and its high part."""
@@ -54,6 +84,16 @@ class Growth:
         self.boxes += [box.below(axis, threshold), box.above(axis, threshold)]
         return first, first + 1
 
+    def divide(self, cell: int, axis: int, threshold: float) -> tuple[int, int]:
+        """Cut a cell in two that stay one block; returns their numbers."""
+        children = self.cut(cell, axis, threshold)
+        self._blocks |= dict.fromkeys(children, self._blocks.get(cell, cell))
+        return children
+
+    def settle(self, cell: int, settled: bool) -> None:
+        """Note whether nothing is left to compute in a cell."""
+        self._settled[cell] = settled
+
     def partition(self) -> Partition:
         """The partition as it is now."""
         parts: dict[int, Partition] = {}
@@ -62,7 +102,8 @@ class Growth:
                 low, high = self._children[number]
                 parts[number] = Split(*self._cuts[number], parts.pop(low), parts.pop(high))
             else:
-                parts[number] = Leaf(self.boxes[number])
+                block = self._blocks.get(number, number)
+                parts[number] = Leaf(self.boxes[number], block, self._settled.get(number))
         return parts[0]
 
 
@@ -122,7 +163,17 @@ def widest_half(box: Box, domain: Box) -> tuple[int, float] | None:
 
 def leaves(partition: Partition) -> list[Box]:
     """The boxes of the cells 0, 1, 2, … (preorder)."""
-    return [part.box for part in _preorder(partition) if isinstance(part, Leaf)]
+    return [cell.box for cell in _cells(partition)]
+
+
+def blocks(partition: Partition) -> list[Block]:
+    """The blocks, by their first cells."""
+    result, first = [], 0
+    for _, group in itertools.groupby(_cells(partition), lambda cell: cell.block):
+        cells = list(group)
+        result.append(Block(first, tuple(cell.box for cell in cells), tuple(cell.settled for cell in cells)))
+        first += len(cells)
+    return result
 
 
 def routing_tree(partition: Partition) -> plan.Tree:
@@ -138,6 +189,11 @@ def routing_tree(partition: Partition) -> plan.Tree:
             nodes.append(plan.Leaf(cell))
             cell += 1
     return tuple(nodes)
+
+
+def _cells(partition: Partition) -> list[Leaf]:
+    """The cells 0, 1, 2, …."""
+    return [part for part in _preorder(partition) if isinstance(part, Leaf)]
 
 
 def _preorder(partition: Partition) -> list[Partition]:

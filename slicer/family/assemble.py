@@ -138,7 +138,7 @@ def assemble(
         If a file cannot be written, or no family keeps the budget.
     """
     stage.add(order.source, order.content)
-    staged, total = _Cells(stage), order.options.cells
+    staged, total = _Cells(stage), len(leaves(partition))
     if progress:
         progress(0, total)
     with closing(results):

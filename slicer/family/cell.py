@@ -1,4 +1,4 @@
-"""One cell from search to a checked removal: the unit of work that the pipeline hands to its workers.
+"""One cell from search to a checked removal.
 
 Search proposes removals with a proof; the rigorous checker decides (`slicer.family.gate`). A certificate that it does
 not accept is never returned: the cell then keeps its units.
@@ -6,9 +6,6 @@ not accept is never returned: the cell then keeps its units.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -22,7 +19,7 @@ from slicer.family.claim import BITWISE, Claim
 from slicer.family.counts import CellResult, counted
 from slicer.family.gate import Gate, Gone, Units, flat
 from slicer.family.proof import read_proof
-from slicer.search.advisers import Advising
+from slicer.family.terms import Terms
 from slicer.search.affine import ROOM, fit, has_errors, with_errors
 from slicer.search.attempt import attempt
 from slicer.search.cell import CellSearch, search_cell
@@ -47,36 +44,27 @@ class CellWorker:
         self.prepared = Prepared(self.network if decision is None else with_margins(self.network, decision))
         self.contest = None if decision is None else Contest(self.prepared.relu_units, self.network.n_out)
 
-    def run(
-        self,
-        cell: int,
-        box: Box,
-        effort: int,
-        seed: int,
-        end: float = math.inf,
-        advising: Advising | None = None,
-    ) -> CellResult:
-        """Search the cell until a clock time (`time.time`), and return what the checker accepts."""
-
-        def stopped() -> bool:
-            return time.time() > end
-
-        if stopped():
+    def run(self, cell: int, box: Box, terms: Terms) -> CellResult:
+        """Search the cell, and return what the checker accepts."""
+        if terms.stopped():
             return self._accepted(cell, box, None, NOTHING)
-        adviser = advising.adviser(end) if advising else None
-        rng = np.random.default_rng([seed, cell])
-        spent = 0
-        if self.claim.epsilon is not None and has_errors(self.network):
-            near, spent = self._near(cell, box, effort, rng, stopped)
+        rng, spent = np.random.default_rng([terms.seed, cell]), 0
+        if terms.attempts and self.claim.epsilon is not None and has_errors(self.network):
+            near, spent = self._near(cell, box, terms, rng)
             if near is not None:
                 return near
+        search, attested = self.search(box, terms, rng)
+        return self._accepted(cell, box, replace(search, boxes=search.boxes + spent), attested)
+
+    def search(self, box: Box, terms: Terms, rng: np.random.Generator) -> tuple[CellSearch, Units]:
+        """What can be removed on a box; and the units that are inactive on the word of an adviser who is trusted."""
+        how = box, terms.effort, rng, terms.stopped
         if self.contest is None:
-            search = search_cell(self.prepared, box, effort, rng, stopped, adviser=adviser)
+            search = search_cell(self.prepared, *how, adviser=terms.adviser())
         else:
-            search = decide_cell(self.prepared, self.contest, box, effort, rng, stopped, adviser=adviser)
-        search = replace(search, boxes=search.boxes + spent)
-        word = search.hinted if advising and advising.trusted else NOTHING
-        return self._accepted(cell, box, search, word[word < self.network.relu_units])
+            search = decide_cell(self.prepared, self.contest, *how, adviser=terms.adviser(), attempts=terms.attempts)
+        word = search.hinted if terms.trusting else NOTHING
+        return search, word[word < self.network.relu_units]
 
     def shrink(self, cell: int, box: Box, result: CellResult, removed: Units) -> CellResult:
         """The same cell with fewer units removed (flat numbers, ascending), and no more proof than they need."""
@@ -97,22 +85,20 @@ class CellWorker:
         """The leanest proof that the checker accepts; at last the one without any removal."""
         given_up, whole = "accepted", search.tree if search else _LEAF
         for _ in range(ATTEMPTS if search else 0):
-            gone = self._gone(whole, attested)
+            gone = self.gone(whole, attested)
             whole = whole.trim(gone.closed)
             result, verdict = self.gate.offer(cell, box, gone, whole, self.prepared.offsets)
             if isinstance(verdict, Accepted):
                 counts = counted(cell, search, self.prepared.offsets, gone, verdict, given_up)
                 return CellResult(*result[:2], counts)
             given_up, whole = str(verdict), whole.without(flat(verdict, self.prepared.offsets))
-        gone = self._gone(_LEAF, NOTHING)
+        gone = self.gone(_LEAF, NOTHING)
         certificate, member, verdict = self.gate.checked(cell, box, gone, _LEAF, self.prepared.offsets)
         assert isinstance(verdict, Accepted), verdict  # a certificate without claims is always acceptable
         counts = counted(cell, search, self.prepared.offsets, gone, verdict, given_up)
         return CellResult(certificate, member, counts)
 
-    def _near(
-        self, cell: int, box: Box, effort: int, rng: np.random.Generator, stopped: Callable[[], bool]
-    ) -> tuple[CellResult | None, int]:
+    def _near(self, cell: int, box: Box, terms: Terms, rng: np.random.Generator) -> tuple[CellResult | None, int]:
         """The cell with an affine member, if there is one that the checker accepts; and the boxes spent."""
         epsilon = np.array(self.claim.epsilon)
         points = sample_points(box, rng)
@@ -124,7 +110,7 @@ class CellWorker:
         extremes = sample_extremes(prepared, box, rng)
         if not (extremes.largest[errors] < 0).all():
             return None, 0
-        search, spent = attempt(prepared, box, effort, rng, stopped, known=(extremes, errors))
+        search, spent = attempt(prepared, box, terms.effort, rng, terms.stopped, known=(extremes, errors))
         if search is None:
             return None, spent
         gone = Gone(NOTHING, NOTHING, np.flatnonzero(errors), affine=found.affine)
@@ -134,7 +120,7 @@ class CellWorker:
         counts = counted(cell, search, self.prepared.offsets, gone, verdict, "accepted")
         return CellResult(*offer[:2], counts), spent
 
-    def _gone(self, tree: ProofTree, attested: Units) -> Gone:
+    def gone(self, tree: ProofTree, attested: Units) -> Gone:
         """All that a tree allows to claim."""
         closed = tree.closed_everywhere(self.prepared.relu_units)
         if self.contest is None:

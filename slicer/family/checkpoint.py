@@ -3,17 +3,17 @@
 ``OUT.partial/`` lies beside the bundle's destination ``OUT`` until the bundle is complete::
 
     run       one line with the format; locked by the run that works here
-    cells/    one file per finished cell, named by its key
+    cells/    one file per finished block of cells, named by its key and the number of cells
     new/      files that are being written
     bundle/   the bundle in the making (`slicer.family.bundle`)
 
-A cell's key is the sha256 of everything that its result depends on, so what a file holds for a key is right for every
+A block's key is the sha256 of everything that its result depends on, so what a file holds for a key is right for every
 run that asks for this key. Files are written under another name and renamed; each begins with the sha256 of the rest.
 That is verified when it is read, so a file that is damaged, cut short by a crash or does not belong to its name counts
-as missing and its cell is searched again; nothing has to be flushed to the disk. What is read is what a run wrote, and
-runs write only what the rigorous checker has accepted (`slicer.family.cell`), so it is not checked a second time. This
-guards against accidents, not against somebody who may write to the folder and forges digests: he could as well change
-the bundle, and the audit of the bundle is what answers that.
+as missing and its cells are searched again; nothing has to be flushed to the disk. What is read is what a run wrote,
+and runs write only what the rigorous checker has accepted (`slicer.family.cell`), so it is not checked a second time.
+This guards against accidents, not against somebody who may write to the folder and forges digests: he could as well
+change the bundle, and the audit of the bundle is what answers that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
@@ -35,9 +35,9 @@ import slicer
 from dispatcher.encode import canonical_json, digest
 from dispatcher.errors import UnusableInput
 from dispatcher.literal import hex_text
-from slicer.box import Box
 from slicer.family.bundle import tool_versions, writing
 from slicer.family.counts import CellCounts, CellResult
+from slicer.partition import Block
 
 PARTIAL_FORMAT = b"netslicer-partial/1\n"
 _DIGEST_LENGTH = 64
@@ -76,60 +76,66 @@ class CellStore:
         with writing(folder):
             self._cells.mkdir(exist_ok=True)
             self._new.mkdir(exist_ok=True)
-        self._common: dict[str, object] = {"format": "netslicer-cell/1", "parent": parent}
+        self._common: dict[str, object] = {"format": "netslicer-block/1", "parent": parent}
         self._common |= {"search": dict(search), "tool": tool_digest()}
 
-    def read(self, cell: int, box: Box) -> CellResult | None:
+    def read(self, block: Block) -> list[CellResult] | None:
         """What an earlier run found; None if it is missing or damaged."""
-        key = self._key(cell, box)
+        key = self._key(block)
         try:
-            result = _parse((self._cells / key).read_bytes(), key)
+            results = _parse((self._cells / key).read_bytes(), key)
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        self.reused += 1
-        return result
+        self.reused += len(results)
+        return results
 
-    def write(self, cell: int, box: Box, result: CellResult) -> None:
-        """Keep a finished cell.
+    def write(self, block: Block, results: Sequence[CellResult]) -> None:
+        """Keep the finished cells of a block.
 
         Raises
         ------
         UnusableInput
-            If it cannot be written.
+            If they cannot be written.
         """
-        key = self._key(cell, box)
+        key = self._key(block)
         with writing(self._cells / key):
             try:
-                (self._new / key).write_bytes(_content(result, key))
+                (self._new / key).write_bytes(_content(results, key))
             except OSError:
                 (self._new / key).unlink(missing_ok=True)  # what there is of it takes the room that others need
                 raise
             (self._new / key).rename(self._cells / key)
 
-    def _key(self, cell: int, box: Box) -> str:
-        """The name of a cell's file. The cell's number is in its certificate, and starts the sampling with the seed."""
-        corners = {"lower": [hex_text(x) for x in box.lower], "upper": [hex_text(x) for x in box.upper]}
-        return digest(canonical_json(self._common | {"cell": cell, "box": corners}))
+    def _key(self, block: Block) -> str:
+        """The name of a block's file. The cells' numbers are in their certificates, and start the sampling."""
+        boxes = [[[hex_text(x) for x in corner] for corner in (box.lower, box.upper)] for box in block.boxes]
+        own = {"first": block.first, "boxes": boxes, "settled": [str(settled) for settled in block.settled]}
+        return f"{digest(canonical_json(self._common | own))}-{len(block.boxes)}"
 
 
-def _content(result: CellResult, key: str) -> bytes:
-    """A cell's file: the sha256 of the rest, a line that says what it is, the certificate, the member."""
-    head = {"key": key, "certificate": len(result.certificate), "counts": asdict(result.counts)}
-    rest = canonical_json(head) + result.certificate + result.member
+def _content(results: Sequence[CellResult], key: str) -> bytes:
+    """A block's file: the sha256 of the rest, a line that says what it is, certificates and members in turns."""
+    sizes = [[len(result.certificate), len(result.member)] for result in results]
+    head = {"key": key, "sizes": sizes, "counts": [asdict(result.counts) for result in results]}
+    rest = canonical_json(head) + b"".join(result.certificate + result.member for result in results)
     return digest(rest).encode() + rest
 
 
-def _parse(content: bytes, key: str) -> CellResult:
-    """The result in a cell's file; ValueError, KeyError or TypeError if it is not what was written for this key."""
+def _parse(content: bytes, key: str) -> list[CellResult]:
+    """The results in a block's file; ValueError, KeyError or TypeError if it is not what was written for this key."""
     rest = content[_DIGEST_LENGTH:]
     if digest(rest).encode() != content[:_DIGEST_LENGTH]:
         raise ValueError("damaged")
     start = rest.index(b"\n") + 1
     head = json.loads(rest[:start])
     if head["key"] != key:
-        raise ValueError("another cell's file")
-    middle = start + head["certificate"]
-    return CellResult(rest[start:middle], rest[middle:], _counts(head["counts"]))
+        raise ValueError("another block's file")
+    results = []
+    for (certificate, member), counts in zip(head["sizes"], head["counts"], strict=True):
+        middle, end = start + certificate, start + certificate + member
+        results.append(CellResult(rest[start:middle], rest[middle:end], _counts(counts)))
+        start = end
+    return results
 
 
 def _counts(record: dict[str, Any]) -> CellCounts:
@@ -162,11 +168,12 @@ def working_folder(out: Path, *, resume: bool) -> Iterator[Path]:
 
 
 def finished_cells(folder: Path) -> int:
-    """How many finished cells the folder holds."""
+    """How many finished cells the folder holds, as the names of its files say."""
     try:
-        return len(os.listdir(folder / "cells"))  # noqa: PTH208 - names are enough, there may be many
+        names = os.listdir(folder / "cells")  # noqa: PTH208 - names are enough, there may be many
     except OSError:
         return 0
+    return sum(int(number) for number in (name.rpartition("-")[2] for name in names) if number.isdigit())
 
 
 def _remove(folder: Path) -> None:

@@ -15,6 +15,7 @@ from slicer.certificate.rigorous import Checker
 from slicer.certificate.verdict import Rejected
 from slicer.family.assemble import Bundle, Order, Progress, assemble
 from slicer.family.bundle import Staging
+from slicer.family.carving import Carve, Carving, can_carve
 from slicer.family.checkpoint import CellStore, finished_cells, partial_folder, working_folder
 from slicer.family.claim import Claim
 from slicer.family.growth import grow
@@ -25,12 +26,12 @@ from slicer.family.pipeline import run_cells
 from slicer.family.tolerance import bounds
 from slicer.family.workers import LokyWorkers, Workers
 from slicer.network import Network
-from slicer.partition import Partition, halve, leaves
+from slicer.partition import Partition, blocks, halve
 from slicer.readers import read_domain, read_network_bytes
 from slicer.readers.files import read_bytes
 from slicer.search.contest import check_contest
 
-CUTTING = 0.1  # of a time limit may go into choosing cuts
+CUTTING, CARVING = 0.1, 0.4  # of a time limit may go into choosing cuts, without and with proofs
 JOINING = 0.25  # of a time limit are left for joining members
 ON_TIME = 0.97  # of a time limit; starting Python and ending the workers takes the rest
 
@@ -94,7 +95,7 @@ def compress(
         store = CellStore(folder, order.network.digest, options.search() | claimed)
         results = run_cells(
             order.network.content,
-            leaves(partition),
+            blocks(partition),
             effort=options.effort,
             seed=options.seed,
             workers=workers,
@@ -169,8 +170,10 @@ def _partition(
     options = order.options
     if options.cuts == "uniform":
         return halve(order.domain, options.cells), True
+    carves = options.divided > 1 and can_carve(order.network, order.claim)
     now = time.time()
-    latest = float("inf") if end is None else now + CUTTING * (end - now)
+    latest = float("inf") if end is None else now + (CARVING if carves else CUTTING) * (end - now)
+    carve = Carve(order.network.content, order.claim, options.effort, latest)
     in_time = True
 
     def stopped() -> bool:
@@ -187,6 +190,7 @@ def _partition(
         claim=order.claim,
         samples=order.samples,
         workers=workers,
+        carving=Carving(carve, options.divided) if carves else None,
         progress=cutting,
         stopped=stopped,
         interruption=interruption,

@@ -19,6 +19,7 @@ BACKENDS = ("loky", "dask", "ray")
 CUTS = ("adaptive", "uniform")
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)  # packed first: the one without a budget
 TRUST = ("certified", "solver")
+PARTS = 4  # of a cell, on average, in modes that can settle parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Options:
         Number of cells to cut the domain into.
     cuts:
         ``adaptive`` where it is expected to pay (`slicer.family.growth`), ``uniform`` by halving.
+    parts:
+        How many parts, on average, adaptive cells may be divided into in modes ``decision`` and ``epsilon``, where
+        proofs show that some need no network (`slicer.family.carving`): the bundle then has up to so many times as
+        many cells. None for `PARTS`.
     members:
         How many members the cells may share; None for as many as there are different ones.
     flash:
@@ -74,6 +79,7 @@ class Options:
     epsilon: str | float | None = None
     cells: int = 32
     cuts: str = "adaptive"
+    parts: int | None = None
     members: int | None = None
     flash: int | None = None
     layout: str = "auto"
@@ -89,7 +95,7 @@ class Options:
     address: str | None = None
 
     def __post_init__(self) -> None:
-        for name, lower in (("cells", 1), ("members", 1), ("flash", 1), ("effort", 1), ("seed", 0)):
+        for name, lower in (("cells", 1), ("parts", 1), ("members", 1), ("flash", 1), ("effort", 1), ("seed", 0)):
             if getattr(self, name) is not None and getattr(self, name) < lower:
                 raise UnusableInput(f"expected at least {lower}, got {getattr(self, name)}", where=f"--{name}")
         if self.time_limit is not None and not self.time_limit > 0:
@@ -106,6 +112,11 @@ class Options:
         for name, known in known_names.items():
             if getattr(self, name) not in known:
                 raise UnusableInput(f"expected {', '.join(known)}, got {getattr(self, name)[:40]!r}", where=f"--{name}")
+        self._check_mode()
+        self._check_adviser()
+
+    def _check_mode(self) -> None:
+        """Refuse what does not belong together."""
         if (self.backend == "loky") != (self.address is None):
             expected = "no address" if self.backend == "loky" else "the address of a running cluster"
             raise UnusableInput(f"expected {expected} with --backend {self.backend}", where="--address")
@@ -113,6 +124,9 @@ class Options:
             raise UnusableInput("expected it in mode decision only", where="--decision", fix="add --mode decision")
         if self.decision is not None and self.decision not in DECISIONS:
             raise UnusableInput(f"expected {', '.join(DECISIONS)}, got {self.decision[:40]!r}", where="--decision")
+        if self.parts is not None and (self.mode == "bitwise" or self.cuts == "uniform"):
+            what = "expected it with adaptive cuts in mode decision or epsilon only"
+            raise UnusableInput(what, where="--parts", fix="ask for more --cells")
         if (self.mode == "epsilon") != (self.epsilon is not None):
             raise UnusableInput("expected it in mode epsilon, and in this mode only", where="--epsilon")
         if self.mode != "bitwise" and self.budgeted:
@@ -123,7 +137,6 @@ class Options:
             )
         if self.mode == "epsilon" and self.layout == "masked":
             raise UnusableInput("expected packed: affine members have numbers of their own", where="--layout")
-        self._check_adviser()
 
     def _check_adviser(self) -> None:
         """Refuse what fits no solver."""
@@ -153,6 +166,11 @@ class Options:
         return self.decision or DECISIONS[0] if self.mode == "decision" else None
 
     @property
+    def divided(self) -> int:
+        """How many parts a cell may have, on average."""
+        return 1 if self.mode == "bitwise" or self.cuts == "uniform" else self.parts or PARTS
+
+    @property
     def budgeted(self) -> bool:
         """Whether members may have to be joined."""
         return self.members is not None or self.flash is not None
@@ -170,6 +188,7 @@ class Options:
         return self.search() | {
             "cells": self.cells,
             "cuts": self.cuts,
+            "parts": self.divided,
             "members": "any" if self.members is None else self.members,
             "flash": "any" if self.flash is None else self.flash,
             "time-limit": limit,

@@ -1,8 +1,8 @@
 """All cells of a partition, or other independent tasks, on several processes.
 
-Every cell is a pure function of the parent, its box, the effort and the seed, so neither the number of workers, nor
-where they are, nor what was done by an earlier run changes the results. A cell whose search kills its worker, or raises
-an exception, is tried again and then keeps its units; its counts say why.
+Every block of cells is a pure function of the parent, its boxes, the effort and the seed, so neither the number of
+workers, nor where they are, nor what was done by an earlier run changes the results. A block whose search kills its
+worker, or raises an exception, is tried again and then keeps its units; its counts say why.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dispatcher.errors import UnusableInput
 from slicer.box import Box
+from slicer.family.block import search_block
 from slicer.family.cell import cell_worker
 from slicer.family.checkpoint import CellStore
 from slicer.family.claim import BITWISE, Claim
@@ -25,7 +26,9 @@ from slicer.family.counts import CellResult
 from slicer.family.interruption import Interruption, interruptible
 from slicer.family.kept import Keeper
 from slicer.family.survive import Lost, survive
+from slicer.family.terms import Terms
 from slicer.family.workers import Job, LokyWorkers, Raised, Workers
+from slicer.partition import Block
 from slicer.search.advisers import Advising
 
 T = TypeVar("T")
@@ -37,7 +40,7 @@ TRIALS = 5
 
 def run_cells(
     parent: bytes,
-    boxes: list[Box],
+    blocks: Sequence[Block],
     *,
     effort: int,
     seed: int,
@@ -48,14 +51,14 @@ def run_cells(
     store: CellStore | None = None,
     interruption: Interruption | None = None,
 ) -> Generator[tuple[int, CellResult], None, None]:
-    """Yield (cell, result) as cells finish, in no particular order, first those that an earlier run finished.
+    """Yield (cell, result) as blocks finish, in no particular order, first those that an earlier run finished.
 
     Parameters
     ----------
     parent:
         Canonical bytes of the parent network.
     effort:
-        Work units (bounded boxes) per cell.
+        Work units (bounded boxes) per block.
     workers:
         The processes that search.
     claim:
@@ -70,31 +73,38 @@ def run_cells(
     interruption:
         Signals that may come meanwhile.
     """
-    left = dict(enumerate(boxes))
-    for cell, box in enumerate(boxes):
-        result = store.read(cell, box) if store else None
-        if result:
+    left = {cell: box for block in blocks for cell, box in zip(block.cells, block.boxes, strict=True)}
+    total, searched = len(left), []
+    for block in blocks:
+        results = store.read(block) if store else None
+        if results is None:
+            searched.append(block)
+            continue
+        for cell, result in zip(block.cells, results, strict=True):
             del left[cell]
             yield cell, result
-    keeper, cells = Keeper(parent, claim), tuple(left)
-    limit = _Limit(end, keeper, left, len(boxes))
-    search = _Search(parent, claim, effort, seed, advising)
+    keeper = Keeper(parent, claim)
+    limit = _Limit(end, keeper, left, total)
+    search = _Search(parent, claim, Terms(effort, seed, advising=advising))
     job = Job(
         search,
-        lambda place: (cells[place], boxes[cells[place]], limit.search_end),
+        lambda place: (searched[place], limit.search_end),
         limit.reached,
         interruption or Interruption(),
     )
-    with closing(survive(workers, job, len(cells))) as outcomes:
+    with closing(survive(workers, job, len(searched))) as outcomes:
         for place, outcome in outcomes:
-            cell = cells[place]
-            box = left.pop(cell)
-            if isinstance(outcome, CellResult):
-                if store and not outcome.counts.truncated:
-                    store.write(cell, box, outcome)
-                yield cell, outcome
+            block = searched[place]
+            for cell in block.cells:
+                del left[cell]
+            if isinstance(outcome, Lost | Raised):
+                why = _why(outcome)
+                results = [keeper.result(cell, box, why) for cell, box in zip(block.cells, block.boxes, strict=True)]
             else:
-                yield cell, keeper.result(cell, box, _why(outcome))
+                results = outcome
+                if store and not any(result.counts.truncated for result in results):
+                    store.write(block, results)
+            yield from zip(block.cells, results, strict=True)
     for cell, box in left.items():
         yield cell, keeper.result(cell, box)
 
@@ -139,15 +149,12 @@ class _Search:
 
     parent: bytes
     claim: Claim
-    effort: int
-    seed: int
-    advising: Advising | None
+    terms: Terms
 
-    def __call__(self, cell: int, box: Box, end: float | None) -> CellResult:
-        """One cell. Half of the time left is for the search, the other half for the checker and its second thoughts."""
+    def __call__(self, block: Block, end: float | None) -> list[CellResult]:
+        """One block. Half of the time left is for search, the other half for the checker and its second thoughts."""
         half = float("inf") if end is None else (time.time() + end) / 2
-        worker = cell_worker(self.parent, self.claim)
-        return worker.run(cell, box, self.effort, self.seed, half, self.advising)
+        return search_block(cell_worker(self.parent, self.claim), block, replace(self.terms, end=half))
 
 
 def shrink_cells(

@@ -18,7 +18,7 @@ from slicer.search.cell import CellSearch, conclude
 from slicer.search.falsify import Extremes
 from slicer.search.verdict import EFFORT
 
-SOLE = 4
+SOLE = 8
 
 
 def attempt(

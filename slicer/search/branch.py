@@ -198,11 +198,16 @@ class Search:
         self.target = np.where(self.extremes.phase == self.target, self.target, 0).astype(np.int8)
 
     def _axis(self, bounds: Bounds, lower: Array, upper: Array) -> NDArray[np.int64]:
-        """Input whose halving takes most from the linear bounds: Σ|slope|·width over a box's tasks; −1 for none."""
-        score = (upper - lower) * 1e-9
-        for tasks, bound in bounds.last:
-            np.add.at(score, tasks.box, np.abs(bound.slope) * (upper - lower)[tasks.box])
-        return best_axis(score, lower, upper)
+        """Input to split next on each box ``[k]``; −1 for none."""
+        return split_axis(bounds, lower, upper)
+
+
+def split_axis(bounds: Bounds, lower: Array, upper: Array) -> NDArray[np.int64]:
+    """Input whose halving takes most from the linear bounds: Σ|slope|·width over a box's tasks; −1 for none ``[k]``."""
+    score = (upper - lower) * 1e-9
+    for tasks, bound in bounds.last:
+        np.add.at(score, tasks.box, np.abs(bound.slope) * (upper - lower)[tasks.box])
+    return best_axis(score, lower, upper)
 
 
 def best_axis(score: Array, lower: Array, upper: Array) -> NDArray[np.int64]:

@@ -28,16 +28,17 @@ def decide_cell(
     stopped: Callable[[], bool] = lambda: False,
     *,
     adviser: Adviser | None = None,
+    attempts: bool = True,
 ) -> CellSearch:
     """Look for one output that wins on the whole box; if there is none, for outputs that lose and inactive units.
 
     ``prepared`` is the network with its margins. For the second question at most ``effort`` boxes are bounded, for the
-    first a few times more (`slicer.search.attempt`).
+    first a few times more (`slicer.search.attempt`), and none without ``attempts``.
     """
     extremes = sample_extremes(prepared, box, rng)
     wanted, only = contest.wanted(extremes.largest)
     spent = 0
-    if only is not None:
+    if attempts and only is not None:
         won, spent = attempt(prepared, box, effort, rng, stopped, known=(extremes, wanted))
         if won is not None:
             return won

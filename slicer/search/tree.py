@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Units = NDArray[np.int64]
+Corner = NDArray[np.float32]
 
 
 @dataclass(eq=False, slots=True)
@@ -42,6 +43,12 @@ class ProofTree:
         """Append a node without a split; returns its index."""
         self.nodes.append(TreeNode(inactive, active))
         return len(self.nodes) - 1
+
+    def append(self, parent: int, side: int, child: int) -> None:
+        """Make a node the low (0) or the high (1) child of another one; of none if ``parent`` is negative."""
+        if parent >= 0:
+            first, second = self.nodes[parent].children or (child, child)
+            self.nodes[parent].children = (first, child) if side else (child, second)
 
     def split(self, index: int, axis: int, threshold: float, children: tuple[int, int]) -> None:
         """Turn a leaf into a split."""
@@ -82,6 +89,36 @@ class ProofTree:
                 above = parent.get(above)
         return ProofTree([_only(node, removed, limit.get(i, -1)) for i, node in enumerate(self.nodes)])
 
+    def within(self, lower: Corner, upper: Corner) -> ProofTree:
+        """The same proof on a part of its box, in preorder; corners ``[n_in]``.
+
+        Splits that leave the part on one side are none there; their closings are handed down.
+        """
+        result = ProofTree()
+        stack = [(0, -1, 0, lower, upper)]
+        while stack:
+            index, parent, side, lower, upper = stack.pop()
+            nodes = self._until_split(index, lower, upper)
+            inactive, active = (np.sort(np.concatenate([getattr(n, p) for n in nodes])) for p in ("inactive", "active"))
+            copy, last = result.add(inactive, active), nodes[-1]
+            result.append(parent, side, copy)
+            if last.children:
+                result.nodes[copy].axis, result.nodes[copy].threshold = last.axis, last.threshold
+                on_axis = np.arange(len(lower)) == last.axis
+                stack.append((last.children[1], copy, 1, np.where(on_axis, last.threshold, lower), upper))
+                stack.append((last.children[0], copy, 0, lower, np.where(on_axis, last.threshold, upper)))
+        return result
+
+    def _until_split(self, index: int, lower: Corner, upper: Corner) -> list[TreeNode]:
+        """A node and those below it that hold the whole box, down to a leaf or to a split through the box's inside."""
+        nodes = [self.nodes[index]]
+        while nodes[-1].children:
+            node = nodes[-1]
+            if lower[node.axis] < node.threshold < upper[node.axis]:
+                break
+            nodes.append(self.nodes[nodes[-1].children[0 if upper[node.axis] <= node.threshold else 1]])
+        return nodes
+
     def without(self, closings: Iterable[tuple[int, int]]) -> ProofTree:
         """The same tree less some closings, given as (node, flat unit)."""
         refused: dict[int, list[int]] = {}
@@ -112,9 +149,7 @@ class ProofTree:
             below = node.children is not None and bool(keep[list(node.children)].any())
             inactive = node.inactive if below else np.intersect1d(node.inactive, removed)
             copy = result.add(inactive, node.active if below else node.active[:0])
-            if parent >= 0:
-                first, second = result.nodes[parent].children or (copy, copy)
-                result.nodes[parent].children = (first, copy) if side else (copy, second)
+            result.append(parent, side, copy)
             if below and node.children:
                 result.nodes[copy].axis, result.nodes[copy].threshold = node.axis, node.threshold
                 stack.extend([(node.children[1], copy, 1), (node.children[0], copy, 0)])

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from slicer.box import Box
 from slicer.family.counts import CellResult
 from slicer.family.pipeline import _Search
+from slicer.partition import Block
 
 POISONED = frozenset({1})
 
@@ -20,20 +20,20 @@ POISONED = frozenset({1})
 class Crashing(_Search):
     """Some cells crash the process, as native code may."""
 
-    def __call__(self, cell: int, box: Box, end: float | None) -> CellResult:
-        if cell in POISONED:
+    def __call__(self, block: Block, end: float | None) -> list[CellResult]:
+        if block.first in POISONED:
             os.kill(os.getpid(), signal.SIGSEGV)
-        return _Search.__call__(self, cell, box, end)
+        return _Search.__call__(self, block, end)
 
 
 @dataclass(frozen=True, slots=True)
 class Raising(_Search):
     """Some cells raise an exception."""
 
-    def __call__(self, cell: int, box: Box, end: float | None) -> CellResult:
-        if cell in POISONED:
-            raise RuntimeError(f"cell {cell} is not for me\nand more")
-        return _Search.__call__(self, cell, box, end)
+    def __call__(self, block: Block, end: float | None) -> list[CellResult]:
+        if block.first in POISONED:
+            raise RuntimeError(f"cell {block.first} is not for me\nand more")
+        return _Search.__call__(self, block, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class Killing(_Search):
     folder: Path
     cells: frozenset[int]
 
-    def __call__(self, cell: int, box: Box, end: float | None) -> CellResult:
-        if cell in self.cells and _first_time(self.folder / str(cell)):
+    def __call__(self, block: Block, end: float | None) -> list[CellResult]:
+        if block.first in self.cells and _first_time(self.folder / str(block.first)):
             os.kill(os.getpid(), signal.SIGKILL)
-        return _Search.__call__(self, cell, box, end)
+        return _Search.__call__(self, block, end)
 
 
 def _first_time(mark: Path) -> bool:

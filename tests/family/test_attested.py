@@ -23,6 +23,7 @@ from slicer.certificate.verdict import Accepted, Rejected
 from slicer.cli import main
 from slicer.family import cell as cell_module
 from slicer.family.cell import CellWorker
+from slicer.family.terms import Terms
 from slicer.report import collect, report_html, report_json
 from slicer.search import advised
 from slicer.search.advisers import Advising
@@ -133,7 +134,7 @@ def test_a_lie_that_is_trusted_is_told_by_every_audit(monkeypatch):
 
     monkeypatch.setattr(cell_module, "search_cell", lied_to)
     worker = CellWorker(chain(np.random.default_rng(9), [3, 12, 12, 12, 2]).content)
-    result = worker.run(0, BOX, EFFORT, 0, advising=Advising("milp", 1.0, trusted=True))
+    result = worker.run(0, BOX, Terms(EFFORT, 0, advising=Advising("milp", 1.0, trusted=True)))
     assert result.counts.attested == 4
     corners = BOX.lower, BOX.upper
     refused = worker.gate.checker.check_cell(0, *corners, result.certificate, result.member)
@@ -144,7 +145,7 @@ def test_a_lie_that_is_trusted_is_told_by_every_audit(monkeypatch):
     layers, points = worker.network.layers, BOX.sample(20_000, np.random.default_rng(0))
     member = read_member(result.member, layers, worker.network.digest, "member")
     assert (eval32(member_layers(layers, member), points) != eval32(layers, points)).any()
-    certified = worker.run(0, BOX, EFFORT, 0, advising=Advising("milp", 1.0))
+    certified = worker.run(0, BOX, Terms(EFFORT, 0, advising=Advising("milp", 1.0)))
     assert certified.counts.attested == 0
 
 
@@ -177,6 +178,6 @@ def test_a_cell_that_cannot_be_put_to_a_solver_keeps_what_is_open(monkeypatch):
 
     monkeypatch.setattr(advised, "encode", unusable)
     worker = CellWorker(chain(np.random.default_rng(9), [3, 12, 12, 12, 2]).content)
-    asked = worker.run(0, BOX, EFFORT, 0, advising=Advising("milp", 1.0, trusted=True))
+    asked = worker.run(0, BOX, Terms(EFFORT, 0, advising=Advising("milp", 1.0, trusted=True)))
     assert asked.counts.open > 0
-    assert asked == worker.run(0, BOX, EFFORT, 0)
+    assert asked == worker.run(0, BOX, Terms(EFFORT, 0))

@@ -22,6 +22,7 @@ from slicer.family.cell import CellWorker
 from slicer.family.checkpoint import partial_folder
 from slicer.family.gate import Gate, Gone
 from slicer.family.proof import read_proof
+from slicer.family.terms import Terms
 from slicer.summary import summarize, summary_lines
 from tests.family.runs import kill, start, until_cells
 from tests.onnx_files import write_onnx
@@ -182,7 +183,7 @@ def worker() -> CellWorker:
 
 
 def test_any_part_of_a_claim_can_be_claimed_alone(worker):
-    whole = worker.run(0, BOX, 300, 0)
+    whole = worker.run(0, BOX, Terms(300, 0))
     proof = read_proof(whole.certificate, worker.prepared.offsets)
     removed, tree = proof.removed, proof.tree
     assert len(removed) == whole.counts.removed > 8
@@ -200,7 +201,7 @@ def test_any_part_of_a_claim_can_be_claimed_alone(worker):
 
 
 def test_a_part_that_needs_the_rest_as_facts_keeps_them(worker, monkeypatch):
-    whole = worker.run(0, BOX, 300, 0)
+    whole = worker.run(0, BOX, Terms(300, 0))
     proof = read_proof(whole.certificate, worker.prepared.offsets)
     removed, tree = proof.removed, proof.tree
     refusal = worker.gate.checker.check_cell(0, BOX.lower, BOX.upper, b"{}", whole.member)
@@ -213,7 +214,7 @@ def test_a_part_that_needs_the_rest_as_facts_keeps_them(worker, monkeypatch):
 
 
 def test_what_rests_on_a_solver_s_word_stays_marked(worker):
-    whole = worker.run(0, BOX, 300, 0)
+    whole = worker.run(0, BOX, Terms(300, 0))
     proof = read_proof(whole.certificate, worker.prepared.offsets)
     word, removed = proof.removed[:1], proof.removed
     certificate, member, verdict = worker.gate.checked(

@@ -14,6 +14,7 @@ from slicer.box import Box
 from slicer.certificate.verdict import Accepted
 from slicer.family import cell as cell_module
 from slicer.family.cell import CellWorker
+from slicer.family.terms import Terms
 from slicer.search.cell import CellSearch, search_cell
 from slicer.search.tree import ProofTree
 from slicer.search.verdict import Proved
@@ -32,7 +33,7 @@ def _removed(certificate: bytes) -> list:
 
 
 def test_honest_search_removes_units_with_an_accepted_certificate(worker):
-    result = worker.run(0, BOX, 200, 0)
+    result = worker.run(0, BOX, Terms(200, 0))
     assert result.counts.removed > 0
     assert result.counts.gate == "accepted"
     assert sum(len(units) for _, units in _removed(result.certificate)) == result.counts.removed
@@ -59,7 +60,7 @@ def test_a_lying_search_removes_nothing(worker, monkeypatch):
         )
 
     monkeypatch.setattr(cell_module, "search_cell", lie)
-    result = worker.run(0, BOX, 200, 0)
+    result = worker.run(0, BOX, Terms(200, 0))
     assert result.counts.removed < worker.prepared.relu_units
     assert "expected a proved sign" in result.counts.gate
     verdict = worker.gate.checker.check_cell(0, BOX.lower, BOX.upper, result.certificate, result.member)
@@ -81,14 +82,14 @@ def test_a_search_that_crosses_the_phases_removes_nothing_wrong(worker, monkeypa
         return found
 
     monkeypatch.setattr(cell_module, "search_cell", swapped)
-    result = worker.run(0, BOX, 50, 0)
+    result = worker.run(0, BOX, Terms(50, 0))
     member = read_member(result.member, worker.network.layers, worker.network.digest, "member")
     _assert_same_bits(worker, member, BOX.sample(2000, np.random.default_rng(0)))
     assert result.counts.gate != "accepted"
 
 
 def test_a_stopped_cell_keeps_everything_and_says_so(worker):
-    result = worker.run(3, BOX, 200, 0, end=0.0)
+    result = worker.run(3, BOX, Terms(200, 0, end=0.0))
     assert result.counts.truncated
     assert result.counts.removed == 0
     member = read_member(result.member, worker.network.layers, worker.network.digest, "member")

@@ -70,6 +70,7 @@ def test_the_seed_and_the_effort_are_recorded(bundle):
         "epsilon": "none",
         "cells": 5,
         "cuts": "adaptive",
+        "parts": 1,
         "members": "any",
         "flash": "any",
         "layout": "packed",
@@ -127,8 +128,9 @@ class _Bulky:
 
     def run(self, job, places):
         for place in places:
-            cell, box, _ = job.entry(place)
-            yield place, replace(self.keeper.result(cell, box), certificate=os.urandom(self.size))
+            block, _ = job.entry(place)
+            kept = self.keeper.result(block.first, block.boxes[0])
+            yield place, [replace(kept, certificate=os.urandom(self.size))]
 
 
 def test_memory_grows_by_the_tables_and_not_by_the_certificates(model, tmp_path, monkeypatch):

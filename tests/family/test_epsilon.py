@@ -34,7 +34,7 @@ from tests.onnx_files import write_onnx
 from tests.random_networks import chain
 
 NETWORK = chain(np.random.default_rng(5), [2, 10, 10, 3])
-LOOSE, TIGHT = Options(mode="epsilon", epsilon="10%", cells=16, effort=100, jobs=1), "0.000001"
+LOOSE, TIGHT = Options(mode="epsilon", epsilon="5%", cells=16, parts=2, effort=100, jobs=1), "0.000001"
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from slicer.cli import main
 from slicer.family import pipeline
 from slicer.family.cell import CellWorker
 from slicer.family.kept import GIVEN_UP, Keeper
+from slicer.family.terms import Terms
 from slicer.network import Network
 from slicer.summary import summarize, summary_lines
 from tests.family import faults
@@ -109,6 +110,6 @@ def test_what_is_kept_is_what_a_search_without_time_leaves(kind, network):
     parent = (network if kind == "chain" else mixed(np.random.default_rng(3))).content
     box = Box(np.full(3, 0.25, np.float32), np.full(3, 0.5, np.float32))
     keeper, worker = Keeper(parent), CellWorker(parent)
-    assert keeper.result(5, box) == worker.run(5, box, 10, 0, end=0.0)
+    assert keeper.result(5, box) == worker.run(5, box, Terms(10, 0, end=0.0))
     kept = keeper.result(5, box, "of this test")
     assert (kept.counts.gate, kept.counts.truncated) == ("given up: of this test", False)

@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from slicer.cli import main
 from slicer.demonstration import _make_room
 from slicer.family import bundle as bundle_module
 from slicer.family import checkpoint
-from slicer.family.checkpoint import CellStore, partial_folder, working_folder
+from slicer.family.checkpoint import CellStore, finished_cells, partial_folder, working_folder
 from slicer.family.counts import CellCounts, CellResult
+from slicer.partition import Block
 from tests.family.runs import PATIENCE, all_end, children, kill, start, until_cells
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
@@ -222,49 +224,51 @@ def test_a_folder_that_is_something_else_is_left_alone(tmp_path, name, content):
 
 
 COUNTS = CellCounts(7, 6, 1, 1, 2, 2, 1, 9, 3, truncated=False, gate="accepted")
-BOX = Box(np.zeros(2, np.float32), np.ones(2, np.float32))
+LOW, HIGH = Box(np.zeros(1), np.full(1, 0.5)), Box(np.full(1, 0.5), np.ones(1))
+BLOCK = Block(7, (LOW, HIGH), (True, False))
 
 
 def test_a_store_returns_what_it_was_given(tmp_path):
-    result = CellResult(b'{"a\nb"}\n', b"\x00\xff\n", COUNTS)
+    results = [CellResult(b'{"a\nb"}\n', b"\x00\xff\n", COUNTS), CellResult(b"\n", b"", replace(COUNTS, cell=8))]
     store = CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0})
-    assert store.read(7, BOX) is None
-    store.write(7, BOX, result)
-    assert store.read(7, BOX) == result
-    assert store.reused == 1
+    assert store.read(BLOCK) is None
+    store.write(BLOCK, results)
+    assert store.read(BLOCK) == results
+    assert store.reused == finished_cells(tmp_path) == 2
 
 
 def test_no_change_of_a_byte_goes_unnoticed(tmp_path):
     store = CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0})
-    store.write(7, BOX, CellResult(b"certificate", b"member", COUNTS))
+    store.write(BLOCK, [CellResult(b"certificate", b"member", COUNTS), CellResult(b"another", b"one", COUNTS)])
     (entry,) = (tmp_path / "cells").iterdir()
     content = entry.read_bytes()
     for place in range(len(content)):
         changed = bytearray(content)
         changed[place] ^= 0x10
         entry.write_bytes(changed)
-        assert store.read(7, BOX) is None
+        assert store.read(BLOCK) is None
     for length in range(0, len(content), 7):
         entry.write_bytes(content[:length])
-        assert store.read(7, BOX) is None
-    assert json.loads(content[64:].split(b"\n")[0])["counts"]["removed"] == 1
+        assert store.read(BLOCK) is None
+    assert json.loads(content[64:].split(b"\n")[0])["counts"][1]["removed"] == 1
 
 
 def test_a_cell_s_name_is_everything_that_its_result_depends_on(tmp_path, monkeypatch):
     def stores():
-        other = Box(BOX.lower, np.nextafter(BOX.upper, np.float32(2)))
-        yield CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0}), 7, BOX
-        yield CellStore(tmp_path, "1" * 64, {"effort": 100, "seed": 0}), 7, BOX
-        yield CellStore(tmp_path, "0" * 64, {"effort": 101, "seed": 0}), 7, BOX
-        yield CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 1}), 7, BOX
-        yield CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0}), 8, BOX
-        yield CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0}), 7, other
+        common = {"effort": 100, "seed": 0}
+        yield CellStore(tmp_path, "0" * 64, common), BLOCK
+        yield CellStore(tmp_path, "1" * 64, common), BLOCK
+        yield CellStore(tmp_path, "0" * 64, common | {"effort": 101}), BLOCK
+        yield CellStore(tmp_path, "0" * 64, common | {"seed": 1}), BLOCK
+        wider = Box(HIGH.lower, np.nextafter(HIGH.upper, np.float32(2)))
+        for other in ({"first": 8}, {"boxes": (LOW, wider)}, {"settled": (True, True)}, {"settled": (True, None)}):
+            yield CellStore(tmp_path, "0" * 64, common), replace(BLOCK, **other)
         monkeypatch.setattr(checkpoint, "tool_digest", lambda: "another version")
-        yield CellStore(tmp_path, "0" * 64, {"effort": 100, "seed": 0}), 7, BOX
+        yield CellStore(tmp_path, "0" * 64, common), BLOCK
 
-    for count, (store, cell, box) in enumerate(stores()):
-        assert store.read(cell, box) is None
-        store.write(cell, box, CellResult(b"c", b"m", COUNTS))
+    for count, (store, block) in enumerate(stores()):
+        assert store.read(block) is None
+        store.write(block, [CellResult(b"c", b"m", COUNTS), CellResult(b"d", b"n", COUNTS)])
         assert len(list((tmp_path / "cells").iterdir())) == count + 1
 
 

@@ -175,3 +175,26 @@ class TestTree:
         trimmed = self._tree().trim(np.array([9]))
         assert len(trimmed.nodes) == 1
         assert trimmed.nodes[0].children is None
+
+
+@given(networks(), seeds)
+@settings(deadline=None, max_examples=40)
+def test_a_proof_cut_to_a_part_closes_what_it_did_and_nothing_false(network, seed):
+    """Boxes of its nodes cover the part, and closings hold at points."""
+    rng = np.random.default_rng(seed)
+    box = random_box(rng, network.n_in)
+    prepared = Prepared(network)
+    found = search_cell(prepared, box, 40, rng)
+    inside = np.sort(box.sample(2, rng), axis=0)
+    part = Box(inside[0], inside[1])
+    tree = found.tree.within(part.lower, part.upper)
+    assert np.isin(found.inactive, np.flatnonzero(tree.closed_everywhere(prepared.relu_units))).all()
+    points = part.sample(64, rng)
+    values = _pre_activations(network, points)
+    for point, own in zip(points, values, strict=True):
+        index: int | None = 0
+        while index is not None:
+            node = tree.nodes[index]
+            assert (own[node.inactive] <= 1e-3).all()
+            assert (own[node.active] >= -1e-3).all()
+            index = node.children[int(point[node.axis] > node.threshold)] if node.children else None

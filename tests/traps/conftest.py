@@ -9,10 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from slicer.box import Box
 from slicer.family import compress
+from slicer.family.block import search_block
 from slicer.family.cell import CellWorker
 from slicer.family.counts import CellResult
+from slicer.family.terms import Terms
+from slicer.partition import Block
 
 
 @pytest.fixture(autouse=True)
@@ -20,10 +22,10 @@ def without_workers(monkeypatch) -> None:
     """Replace the pool of workers by a loop."""
 
     def run_cells(
-        parent: bytes, boxes: list[Box], *, effort: int, seed: int, **_: object
+        parent: bytes, blocks: list[Block], *, effort: int, seed: int, **_: object
     ) -> Iterator[tuple[int, CellResult]]:
         worker = CellWorker(parent)
-        for cell, box in enumerate(boxes):
-            yield cell, worker.run(cell, box, effort, seed)
+        for block in blocks:
+            yield from zip(block.cells, search_block(worker, block, Terms(effort, seed)), strict=True)
 
     monkeypatch.setattr(compress, "run_cells", run_cells)
