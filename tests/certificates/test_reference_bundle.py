@@ -21,8 +21,8 @@ from tests.certificates.reference import DECIDING, DECISIONS, EXAMPLE, OPTIONS, 
 from tests.certificates.trees import closings
 from tests.certificates.truth import doubts
 
-DIGEST = "6b3ed234100e0763185c85c1a244f1670fa6b4fa5e6c6263874a1a2e4415b2cb"
-DIGEST_OF_DECISIONS = "644c981ca604108584f4a78907e9383cc25afdd1c0a1841fc068301b9bcda399"
+DIGEST = "c294098e714c2b0419fdd2b579646cd1c9905057b7ff641623c13012b45779c6"
+DIGEST_OF_DECISIONS = "2e1265844606bfe753923b6c1ea7d06a5425e4300925ce2b31c0de42e28b0a1a"
 
 
 def test_it_is_the_bundle_that_was_committed() -> None:

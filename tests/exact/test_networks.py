@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from slicer.box import Box
 from slicer.certificate import check
 from slicer.family.cell import CellWorker
+from slicer.family.terms import Terms
 from tests.exact.drafts import Draft, finding, one_cell, report, write
 from tests.exact.reference import Reference
 from tests.random_networks import chain, mixed, networks, random_box, seeds
@@ -26,7 +27,7 @@ def corners(box: Box) -> check.Box:
 
 def searched(network, box: Box, effort: int = 30) -> Draft:
     """A bundle of one cell with what the real search proves."""
-    result = CellWorker(network.content).run(0, box, effort, 0)
+    result = CellWorker(network.content).run(0, box, Terms(effort, 0))
     certificate = json.loads(result.certificate)
     draft = one_cell(network.content, corners(box), certificate["removed"], certificate["tree"])
     assert check.canonical(draft.members[0]) == result.member  # two rebuildings of one member

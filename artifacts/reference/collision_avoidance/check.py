@@ -568,14 +568,18 @@ class Affine:
 
 
 class Fixed:
-    """The network in fixed point, ready for bounds on any box in the domain."""
+    """The network in fixed point, ready for bounds on any box in the domain; ``begun`` with its first layers, or not."""
 
-    def __init__(self, layers: Sequence[Layer], domain: Box, bits: int) -> None:
+    def __init__(self, layers: Sequence[Layer], domain: Box, bits: int, begun: Fixed | None = None) -> None:
         numbered = [layer for layer in layers if layer.op != "copy"]
         self.bits, self.domain = bits, domain
         self.exponents = [math.frexp(max(-x, y))[1] if x or y else -149 for x, y in zip(*domain, strict=True)]
         self.reach = [2 << bits for _ in self.exponents]  # q of the docstring, in units of 2^-F
-        rows = [[self._append(layer, k) for k in range(layer.width)] for layer in numbered[1:]]
+        rows: list[list[Row]] = []
+        if begun:
+            self.exponents, self.reach, rows = begun.exponents[:], begun.reach[:], begun.rows[:]
+        rows += [[self._append(layer, k) for k in range(layer.width)] for layer in numbered[1 + len(rows) :]]
+        self.rows = rows
         self.slot = (bits + max(self.reach).bit_length() + 11) // 8 * 8
         require(self.slot <= MAX_SLOT, PARENT, "expected a network less deep, or of less different weights")
         self.blocks = [[], *map(self._blocks, numbered[1:], rows)]  # by place, as are the switches: sources of relus
@@ -771,11 +775,11 @@ class Demands(NamedTuple):
 
 
 class Proof:
-    """What proof trees are about: the parent, with the layers by which proofs extend it."""
+    """What proof trees are about: the parent, or another proof's layers, with those by which proofs extend them."""
 
-    def __init__(self, layers: Sequence[Layer], domain: Box) -> None:
+    def __init__(self, layers: Sequence[Layer], domain: Box, begun: Proof | None = None) -> None:
         self.layers = layers
-        self.fixed = cache(partial(Fixed, layers, domain))
+        self.fixed = cache(lambda bits: Fixed(layers, domain, bits, begun and begun.fixed(bits)))
 
     def check(self, tree: Field, root: Box, removed: Sequence[Pair], demands: Demands) -> tuple[int, int]:
         """Nodes and closings of a tree, walked in preorder: all must hold, every path close what it has to."""
@@ -831,7 +835,7 @@ class Bundle:
         plain = Proof(self.layers, self.domain)
         large = failures(plain.fixed, Fixed.overflows)
         extended = [*self.layers, *margins(self.layers, self.decision)] if self.decision else []
-        self.proof = Proof(extended, self.domain) if extended else plain
+        self.proof = Proof(extended, self.domain, plain) if extended else plain
         require(not large, PARENT, f"expected sums of at most 2^126 on the domain, not so in its units {large[:3]}")
 
     def read(self, path: str) -> bytes:
@@ -895,7 +899,7 @@ class Bundle:
         """The member's file, and how it is proved, besides the removals."""
         if "affine" in fields:
             weight, bias = self._affine(fields["affine"], box)
-            proof = Proof([*self.layers, *errors(self.layers, weight, bias, self.epsilon)], self.domain)
+            proof = Proof([*self.layers, *errors(self.layers, weight, bias, self.epsilon)], self.domain, self.proof)
             every = [[(len(self.layers) + 3, k)] for k in range(2 * len(bias))]
             member = affine_member(self.layers, self.parent, fields["affine"].value)
             return member, proof, Demands(every, "all errors of the affine member")
