@@ -3,7 +3,7 @@
 A pair is a cell and an error, as they are numbered in CERTIFICATE.md §5: error i of n outputs is the parent's output i
 less the member's, error n + i the negative; here both as shares of the bound. For each pair: ascent from the best point
 of a sample, and again from points near the best so far; and the neighbours of what was found, across the cell's borders
-too. In float64, which only chooses points: the judges decide.
+too. Each cell gets points all over it as well. In float64, which only chooses points: the judges decide.
 """
 
 from __future__ import annotations
@@ -94,9 +94,18 @@ class Search:
         self.largest = np.full(count, -np.inf)
 
     def round(self) -> Iterator[Points]:
-        """Ascents from the best of a sample of each cell, then from near the best so far; those farthest off first."""
+        """Ascents from the best of a sample of each cell, then from near the best so far; those farthest off first.
+
+        At last points all over each cell, and on its bounds.
+        """
         yield from self._ascents(self._sample())
         yield from self._ascents(self._near())
+        yield from self.everywhere()
+
+    def everywhere(self) -> Iterator[Points]:
+        """As many points of each cell, some of whose numbers are its bounds; a batch for each."""
+        for row in range(len(self.differences.cells)):
+            yield on_bounds(self.differences.box(np.full(_SAMPLE, row)), self.rng)
 
     def _sample(self) -> Points:
         """The best for each pair of some points of its cell ``[k, n_in]``."""

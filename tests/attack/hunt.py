@@ -29,7 +29,7 @@ KINDS = {
     "faces": "some numbers exactly on the domain's bounds",
     "special": "some numbers ±0 or subnormal",
     TIES: "mode decision: where the winner changes, by bisection in a cell, and up to two ulps beside",
-    ERRORS: "mode epsilon: gradient ascent of the errors of affine members, either way, and neighbours of the best",
+    ERRORS: "mode epsilon: gradient ascent of the errors of affine members, either way; points all over their cells",
     ASCENT: "gradient ascent of removed units in their cells",
     ZEROS: "zeros of removed units by bisection, and their neighbours",
     BORDERS: "neighbours of the best points of ascent, across the cell's borders too",

@@ -95,6 +95,18 @@ def test_what_is_kept_is_what_was_seen(targets):
         before = search.largest.copy()
 
 
+def test_points_all_over_each_cell_are_inside_it_and_on_its_bounds(targets):
+    differences = Differences(targets["near"].network, targets["near"].bundle.family)
+    batches = list(Search(differences, np.random.default_rng(0)).everywhere())
+    assert len(batches) == len(differences.cells) > 1
+    for row, points in enumerate(batches):
+        lower, upper = differences.box([row]).lower, differences.box([row]).upper
+        assert ((lower <= points) & (points <= upper)).all()
+        assert ((points == lower).any(axis=0) & (points == upper).any(axis=0)).all()
+        assert ((points > lower) & (points < upper)).all(axis=1).any()
+        assert (np.ptp(points, axis=0) == (upper - lower)[0]).all()
+
+
 @pytest.mark.parametrize("count", [1, 100, 5000])
 def test_as_many_points_as_asked_for_and_of_the_domain(targets, count):
     target = targets["near"]
