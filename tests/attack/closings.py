@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dispatcher.interpret import eval32
+from slicer.bounds.linear import Prepared
 from tests.attack.points import Points, on_bounds
 from tests.attack.proof import Boxes, Closings
-from tests.attack.target import Target
+from tests.attack.target import Target, tapped
 from tests.attack.units import climb, own_values
 
 _SAMPLE = 16  # points of each box that ascent may start from
@@ -42,14 +43,15 @@ class ClosingsFinding:
 def attack_closings(target: Target, limit: int, seed: int) -> ClosingsFinding:
     """Attack up to ``limit`` closings, an equal number of every cell as far as they go, chosen at random."""
     rng = np.random.default_rng(seed)
-    parent = target.tapped
     cells = rng.permutation(len(target.cells))[:limit]
     found = ClosingsFinding(0, 0, 0, -np.inf)
     for cell in cells:
         claims = _some(target.closings(cell), limit // len(cells), rng)
         if not len(claims.units):
             continue
-        excess = np.stack([_excess(parent, claims, points) for points in _hardest(target, claims, rng)])
+        prepared = target.extended(cell)
+        parent = tapped(prepared.network.layers)
+        excess = np.stack([_excess(parent, claims, points) for points in _hardest(prepared, claims, rng)])
         found = ClosingsFinding(
             found.closings + len(claims.units),
             found.points + excess.size,
@@ -65,16 +67,16 @@ def _some(claims: Closings, limit: int, rng: np.random.Generator) -> Closings:
     return Closings(claims.units[chosen], claims.phases[chosen], claims.boxes[chosen])
 
 
-def _hardest(target: Target, claims: Closings, rng: np.random.Generator) -> list[Points]:
+def _hardest(prepared: Prepared, claims: Closings, rng: np.random.Generator) -> list[Points]:
     """Points ``[k, n_in]`` at which the k closings are closest to failing: of a sample, and after an ascent."""
     boxes: Boxes = claims.boxes
     best = on_bounds(boxes, rng)
-    worst = -claims.phases * own_values(target.prepared, claims.units, best)
+    worst = -claims.phases * own_values(prepared, claims.units, best)
     for _ in range(_SAMPLE - 1):
         points = on_bounds(boxes, rng)
-        values = -claims.phases * own_values(target.prepared, claims.units, points)
+        values = -claims.phases * own_values(prepared, claims.units, points)
         best, worst = np.where((values > worst)[:, None], points, best), np.maximum(values, worst)
-    return [best, *climb(target.prepared, boxes, claims.units, best, -claims.phases)[-2:]]
+    return [best, *climb(prepared, boxes, claims.units, best, -claims.phases)[-2:]]
 
 
 def _excess(parent: tuple, claims: Closings, points: Points) -> np.ndarray:

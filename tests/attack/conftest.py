@@ -36,10 +36,13 @@ NETWORKS = {
     "sparse": sparse,
     "argmax": lambda: chain(np.random.default_rng(8), [2, 12, 4]),
     "argmin": lambda: chain(np.random.default_rng(5), [2, 12, 4]),
+    "near": lambda: chain(np.random.default_rng(5), [2, 10, 10, 3]),
 }
 
 
 DECIDED = ("argmax", "argmin")
+_DECIDES = {name: {"mode": "decision", "decision": name} for name in DECIDED}
+MODES = _DECIDES | {"near": {"mode": "epsilon", "epsilon": "10%"}}  # options of those that are not bitwise
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +51,7 @@ def bundles(tmp_path_factory) -> dict[str, Path]:
     directory, made = tmp_path_factory.mktemp("accepted"), {}
     for name, network in NETWORKS.items():
         model = write_onnx(directory / f"{name}.onnx", network())
-        decides = {"mode": "decision", "decision": name} if name in DECIDED else {}
-        options = slicer.Options(cells=8, cuts="uniform", effort=60, jobs=1, **decides)
+        options = slicer.Options(cells=8, cuts="uniform", effort=60, jobs=1, **MODES.get(name, {}))
         made[name] = slicer.compress(model, "0:1", directory / name, options).path
         assert slicer.audit(made[name]).accepted
     return made

@@ -28,8 +28,8 @@ from slicer.bounds.linear import Prepared
 from slicer.network import Network
 from slicer.reduce.classes import fixed_outputs
 from slicer.reduce.member import build_member
-from slicer.search.contest import with_margins
-from tests.attack.target import Target, differing
+from tests.attack.promise import bounds_of, differing
+from tests.attack.target import Target, extended
 
 Removed = dict[int, set[int]]  # units by the position of their ReLU layer
 
@@ -65,15 +65,14 @@ class Draft:
         return {layer: set(units) for layer, units in self.certificates[cell]["removed"]}
 
     def differing(self, points: np.ndarray) -> np.ndarray:
-        """Which of the points ``[m, n_in]`` of the domain give other outputs, or decisions, than the source model."""
-        expected = eval32(self.parent.layers, points)
-        return differing(self.family.decision, Dispatcher(self.family).predict(points), expected)
+        """Which of the points ``[m, n_in]`` of the domain give outputs that were not promised of the source model."""
+        expected, served = eval32(self.parent.layers, points), Dispatcher(self.family)
+        bounds = bounds_of(self.family)[served.route(points)]
+        return differing(self.family.decision, served.predict(points), expected, bounds)
 
-    @property
-    def prepared(self) -> Prepared:
-        """The parent, with the margins of mode ``decision``."""
-        decision = self.family.decision
-        return Prepared(self.parent if decision is None else with_margins(self.parent, decision))
+    def extended(self, cell: int) -> Prepared:
+        """The network that a cell's proof is about: the parent, with its margins, or the errors of a function."""
+        return Prepared(extended(self.parent, self.family, self.certificates[cell]))
 
     def classes(self, cell: int) -> list[int] | None:
         """The outputs that may win in a cell by its certificate; None in mode ``bitwise``."""
@@ -102,11 +101,10 @@ def with_members(draft: Draft, members: Mapping[int, Member]) -> Draft:
 
 
 def with_certificates(draft: Draft, changes: Mapping[int, Mapping[str, Any]]) -> Draft:
-    """The draft with some keys of some cells' certificates replaced."""
-    return replace(
-        draft,
-        certificates=tuple({**record, **changes.get(cell, {})} for cell, record in enumerate(draft.certificates)),
-    )
+    """The draft with some keys of some cells' certificates replaced, or left out if they are None."""
+    changed = ({**record, **changes.get(cell, {})} for cell, record in enumerate(draft.certificates))
+    kept = ({key: value for key, value in record.items() if value is not None} for record in changed)
+    return replace(draft, certificates=tuple(kept))
 
 
 def claiming(
@@ -116,15 +114,15 @@ def claiming(
     tree: Sequence[Mapping[str, Any]] | None = None,
     classes: Sequence[int] | None = None,
 ) -> Draft:
-    """The draft in which a cell claims exactly these units, with the member that follows from it.
+    """The draft in which a cell claims exactly these units and no function, with the member that follows from it.
 
     Without a ``tree`` the certificate asserts everything at its root. Without ``classes`` a cell keeps its own.
     """
     chosen = draft.classes(cell) if classes is None else list(classes)
     asserted = unit_rows(removed | _lost(draft, chosen))
     node = {"inactive": asserted} if asserted else {}
-    change = {"removed": unit_rows(removed), "tree": list(tree) if tree else [node]}
-    changed = with_certificates(draft, {cell: change | ({} if chosen is None else {"classes": chosen})})
+    change = {"removed": unit_rows(removed), "tree": list(tree) if tree else [node], "classes": chosen, "affine": None}
+    changed = with_certificates(draft, {cell: change})
     return with_members(changed, {cell: follows(draft, draft.family.parent, removed, chosen)})
 
 

@@ -13,8 +13,9 @@ from dispatcher.plan import Leaf, Split, member_layers
 from slicer.bounds.linear import Prepared
 from tests.attack.forge import Draft, claiming, unit_rows, with_boxes, with_certificates
 from tests.attack.forgery import TRIALS, Forgery, box_sample, cell_sample, shown
+from tests.attack.promise import bounds_of, differing, has_affine
 from tests.attack.proof import Boxes, read_proof
-from tests.attack.target import differing, tree_boxes
+from tests.attack.target import tree_boxes
 from tests.attack.units import all_values
 
 _CANDIDATES = 8  # units tried
@@ -43,11 +44,16 @@ def neighbours_member(draft: Draft, rng: np.random.Generator) -> Forgery | None:
 
 def moved_threshold(draft: Draft, rng: np.random.Generator) -> Forgery | None:
     """Moves a routing threshold up, just until the low cell's member meets an input that it gets wrong."""
+    return moved_past(draft, rng, np.ones(len(draft.certificates), bool))
+
+
+def moved_past(draft: Draft, rng: np.random.Generator, low: np.ndarray) -> Forgery | None:
+    """The same for those low cells only that a mask ``[n_cells]`` names."""
     found = []
     for position in rng.permutation(len(draft.family.tree)):
         node = draft.family.tree[position]
         ends = [draft.family.tree[child] for child in (node.low, node.high)] if isinstance(node, Split) else []
-        if ends and all(isinstance(end, Leaf) for end in ends) and len(found) < TRIALS:
+        if ends and all(isinstance(end, Leaf) for end in ends) and low[ends[0].cell] and len(found) < TRIALS:
             point = _first_wrong(draft, (ends[0].cell, ends[1].cell), node, rng)
             found.append((np.inf if point is None else float(point[node.axis]) - node.threshold, position, point))
     way, position, point = min(found, key=lambda entry: entry[0], default=(np.inf, 0, None))
@@ -74,8 +80,8 @@ def threshold_one_ulp(draft: Draft, rng: np.random.Generator) -> Forgery | None:
 
 def false_fact(draft: Draft, rng: np.random.Generator) -> Forgery | None:
     """Asserts at the root of a proof that a unit is active, which it is not always; all removals remain true."""
-    prepared = draft.prepared
     for cell in rng.permutation(len(draft.certificates))[:TRIALS]:
+        prepared = draft.extended(cell)
         tree = [dict(node) for node in draft.certificates[cell]["tree"]]
         _, closings = read_proof(draft.certificates[cell], prepared.offsets)
         active = (all_values(prepared, cell_sample(draft, [cell], rng)) > 0).mean(axis=0)
@@ -101,10 +107,10 @@ def larger_domain(draft: Draft, rng: np.random.Generator) -> Forgery | None:
 
 
 def _false_claim(draft: Draft, rng: np.random.Generator, *, rare: bool) -> Forgery | None:
-    """Claims the unit whose share of active points in its cell is smallest (or largest) among some cells."""
+    """Claims the unit whose share of active points in its cell is smallest (or largest) among some exact cells."""
     prepared = Prepared(draft.parent)
     candidates = []
-    for cell in rng.permutation(len(draft.certificates))[:TRIALS]:
+    for cell in rng.permutation(np.flatnonzero(~has_affine(draft.family)))[:TRIALS]:
         points = cell_sample(draft, [cell], rng)
         share = (all_values(prepared, points) > 0).mean(axis=0)
         gone = {prepared.offsets[layer] + unit for layer, units in draft.removed(cell).items() for unit in units}
@@ -148,10 +154,10 @@ def _without(node: dict[str, Any], layer: int, unit: int) -> dict[str, Any]:
 def _first_wrong(draft: Draft, cells: tuple[int, int], node: Split, rng: np.random.Generator) -> np.ndarray | None:
     """A point of the second cell that the first one's member gets wrong, as near to the threshold as possible."""
     boxes, _ = tree_boxes(draft.family.tree, draft.family.lower, draft.family.upper)
-    member = member_layers(draft.family.parent, draft.member(cells[0]))
+    member, bounds = member_layers(draft.family.parent, draft.member(cells[0])), bounds_of(draft.family)[cells[0]]
 
     def wrong(points: np.ndarray) -> np.ndarray:
-        return differing(draft.family.decision, eval32(member, points), eval32(draft.parent.layers, points))
+        return differing(draft.family.decision, eval32(member, points), eval32(draft.parent.layers, points), bounds)
 
     points = box_sample(boxes[[cells[1]]], rng)
     points = points[wrong(points) & (points[:, node.axis] < boxes.upper[cells[1], node.axis])]

@@ -11,7 +11,7 @@ from dispatcher.plan import Constant
 from tests.attack.forge import Draft, claiming, with_certificates, with_members
 from tests.attack.forge_members import replaced
 from tests.attack.forgery import TRIALS, Forgery, cell_sample, shown
-from tests.attack.target import decided
+from tests.attack.promise import decided
 
 
 def rare_winner(draft: Draft, rng: np.random.Generator) -> Forgery | None:

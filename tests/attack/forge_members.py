@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dispatcher.layers import Dense, Relu, freeze
+from dispatcher.layers import Dense, Layers, Relu, freeze
 from dispatcher.plan import Member, MemberLayer
 from slicer.network import Network
 from tests.attack.forge import Draft, follows, with_members
@@ -84,7 +84,7 @@ def _entries(draft: Draft, key: str, rng: np.random.Generator) -> Iterator[tuple
 
 def replaced(member: Member, place: int, entry: MemberLayer) -> Member:
     """The member with another entry for one layer."""
-    return Member((*member.layers[:place], entry, *member.layers[place + 1 :]))
+    return replace(member, layers=(*member.layers[:place], entry, *member.layers[place + 1 :]))
 
 
 def _changed_parent(draft: Draft, rng: np.random.Generator, name: str) -> Forgery | None:
@@ -99,8 +99,14 @@ def _changed_parent(draft: Draft, rng: np.random.Generator, name: str) -> Forger
         forged_layer = replace(layers[place], **{name: freeze(numbers, np.float32)})
         network = Network((*layers[:place], forged_layer, *layers[place + 1 :]))
         cells = range(len(draft.certificates))
-        members = {cell: follows(draft, network.layers, draft.removed(cell), draft.classes(cell)) for cell in cells}
+        members = {cell: _follows(draft, network.layers, cell) for cell in cells}
         changed = with_members(replace(draft, family=replace(draft.family, parent=network.layers)), members)
         if forged := shown(changed, box_sample(domain, rng)):
             return forged
     return None
+
+
+def _follows(draft: Draft, parent: Layers, cell: int) -> Member:
+    """The member of a cell for another parent; an affine one stays as it is."""
+    member = draft.member(cell)
+    return member if member.affine else follows(draft, parent, draft.removed(cell), draft.classes(cell))

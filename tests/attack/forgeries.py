@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import slicer
+from dispatcher.plan import Mode
 from slicer.certificate import check
 from tests.attack import forge_claims as claims
 from tests.attack import forge_decisions as decisions
+from tests.attack import forge_functions as functions
 from tests.attack import forge_members as members
 from tests.attack.forgery import Forge
 
@@ -39,8 +41,28 @@ DECISIONS: dict[str, Forge] = {
     "a constant member with equal outputs": decisions.equal_constants,
     "a margin that does not hold, and that no class needs": decisions.false_margin,
 }
+# What only a bundle of mode epsilon offers.
+FUNCTIONS: dict[str, Forge] = {
+    "a bound that is smaller than a difference": functions.bound_below,
+    "all bounds halved until it matters": functions.bounds_halved,
+    "a bias of a function moved beyond its bound": functions.bias_moved,
+    "a bias of a function moved, hardly beyond its bound": functions.bias_hardly_moved,
+    "a bias of a function moved, in the member only": functions.bias_of_member,
+    "a weight of a function moved beyond its bound": functions.weight_moved,
+    "the function of another cell": functions.other_function,
+    "function and proof of another cell": functions.other_certificate,
+    "a function in a cell that had none": functions.function_where_none_was,
+    "a cell with a function widened until it matters": functions.border_moved,
+    "an error that a node leaves open": functions.error_left_open,
+    "an error that all nodes leave open, and a function beyond it": functions.beyond_an_open_error,
+}
 # Bundles that are right about a parent that is not their source model. The exact checker reads no models, and says so.
 OTHER_PARENT = (members.weight_bit, members.bias_bit)
+
+
+def offered(mode: Mode) -> dict[str, Forge]:
+    """All forgeries that a bundle of a mode may offer, by name."""
+    return FORGERIES | {"bitwise": {}, "decision": DECISIONS, "epsilon": FUNCTIONS}[mode]
 
 
 def rigorous_reason(bundle: Path, cells: Iterable[int]) -> str:

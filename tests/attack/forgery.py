@@ -33,15 +33,18 @@ class Forgery:
     cells:
         Cells whose certificate or member is wrong: the witness's, or those whose boxes are not what they say.
     witness:
-        An input ``[n_in]`` at which it returns other bits than its source model; None if there is none.
+        An input ``[n_in]`` at which it does not return what it promises of its source model; None if there is none.
     false_fact:
         Whether only a closing is false, on which no removal rests.
+    needle:
+        Whether inputs that show it may be so few that a hunt misses them.
     """
 
     draft: Draft
     cells: tuple[int, ...]
     witness: np.ndarray | None
     false_fact: bool = False
+    needle: bool = False
 
 
 Forge = Callable[[Draft, np.random.Generator], Forgery | None]  # None where the bundle offers nothing of the kind

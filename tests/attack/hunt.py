@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tests.attack import points as plain
+from tests.attack.errors import error_points
 from tests.attack.judge import Batches, Finding
 from tests.attack.target import Target
 from tests.attack.units import ASCENT, BORDERS, ZEROS, unit_points
 
-UNIFORM, TIES = "uniform", "ties"
+UNIFORM, TIES, ERRORS = "uniform", "ties", "errors"
 _PLAIN: dict[str, plain.Kind] = {
     "thresholds": plain.threshold_points,
     "proof thresholds": plain.proof_points,
@@ -28,6 +29,7 @@ KINDS = {
     "faces": "some numbers exactly on the domain's bounds",
     "special": "some numbers ±0 or subnormal",
     TIES: "mode decision: where the winner changes, by bisection in a cell, and up to two ulps beside",
+    ERRORS: "mode epsilon: gradient ascent of the errors of affine members, either way; points all over their cells",
     ASCENT: "gradient ascent of removed units in their cells",
     ZEROS: "zeros of removed units by bisection, and their neighbours",
     BORDERS: "neighbours of the best points of ascent, across the cell's borders too",
@@ -60,14 +62,17 @@ def _batches(
 ) -> Iterator[tuple[int, plain.Points]]:
     """All points with the numbers of their kinds.
 
-    Half of the directed points are shared out equally among the kinds that need no look inside the network; units get
-    the others, and what a kind could not use.
+    Half of the directed points are shared out equally among the kinds that need no look inside the network; affine
+    members and units get the others, in equal numbers if there are both, and what a kind could not use.
     """
     share = directed // 2 // len(_PLAIN)
     for kind, make in _PLAIN.items():
         for points in make(target, share, rng):
             yield NAMES.index(kind), points
             directed -= len(points)
+    for points in error_points(target, directed // 2 if target.removed.any() else directed, rng):
+        yield NAMES.index(ERRORS), points
+        directed -= len(points)
     for kind, points in unit_points(target, directed, rng):
         yield NAMES.index(kind), points
     for points in plain.uniform(target, uniform, rng):

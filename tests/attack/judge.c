@@ -1,16 +1,20 @@
 /* Runs points through the C of a family and of its parent and counts, per kind of point, those at which an output
- * (or in mode decision the place of the largest or smallest output) differs or at which a unit is active that the point's cell claims to be removed.
+ * (or in mode decision the place of the largest or smallest output) differs by more than its bound or at which a unit is active that the point's cell claims to be removed.
  *
- * usage: judge KINDS REMOVED < POINTS, compiled with DECIDES 0 (bits), 1 (argmax) or -1 (argmin)
+ * usage: judge KINDS REMOVED BOUNDS < POINTS, compiled with DECIDES 0 (numbers), 1 (argmax) or -1 (argmin)
  *   REMOVED  file of FAMILY_CELLS rows of UNITS bytes: 1 where the unit is removed in the cell
+ *   BOUNDS   file of FAMILY_CELLS rows of FAMILY_OUTPUTS float32: by how much an output may differ in the cell; all 0
+ *            but in mode epsilon, which is compiled with SHARES 1
  *   POINTS   batches: kind and number of points (two uint32), then FAMILY_INPUTS float32 per point, in this machine's
  *            byte order
  * The parent's outputs are the pre-activations of its UNITS units, then its own.
  * stdout: a line per kind: points; points with an output that differs under ==; points with an active removed unit;
  *         points refused by either; the parent's checksum; processor seconds; the largest value of a removed unit;
  *         FAMILY_INPUTS numbers: the first point with a difference; FAMILY_INPUTS numbers: the point of the largest value
- *         (NaN where there is none)
+ *         (NaN where there is none). With SHARES, on the same line for each cell: the largest difference of any output as
+ *         a share of its bound, infinite if the bound is 0, and FAMILY_INPUTS numbers: the first point that has it
  * The checksum is the sum of (2k + 1)·bits over the parent's outputs k at all points, modulo 2^64; the bits of -0 are 0.
+ * Differences are compared with their bounds as real numbers.
  * exit status: 0, or 2 if something cannot be read */
 #include <math.h>
 #include <stdint.h>
@@ -32,6 +36,8 @@ typedef struct {
     float largest;
     float witness[FAMILY_INPUTS];
     float largest_at[FAMILY_INPUTS];
+    double share[FAMILY_CELLS];
+    float share_at[FAMILY_CELLS][FAMILY_INPUTS];
 } finding;
 
 static float points[CHUNK][FAMILY_INPUTS];
@@ -40,6 +46,7 @@ static float got[FAMILY_OUTPUTS];
 static family_scratch family_memory;
 static parent_scratch parent_memory;
 static unsigned char *removed;
+static float bounds[FAMILY_CELLS][FAMILY_OUTPUTS];
 
 static uint64_t checksum(void)
 {
@@ -64,16 +71,39 @@ static int decided(const float *outputs)
     return best;
 }
 
-static int differs(void)
+/* Whether two numbers differ by more than a bound, as real numbers. If their difference was rounded to the bound, its
+ * rounding error decides (Knuth's TwoSum). NaN is beyond every bound. */
+static int beyond(double a, double b, double bound)
+{
+    const double difference = a - b;
+    const double part = difference - a;
+    const double rest = (a - (difference - part)) - (b + part);
+    const double more = difference < 0.0 ? -rest : rest;
+    return !(a == b || fabs(difference) < bound || (fabs(difference) == bound && more <= 0.0));
+}
+
+static int differs(const float *bound)
 {
     int count = 0;
     if (DECIDES != 0) {
         return decided(expected + UNITS) != decided(got);
     }
     for (int output = 0; output < FAMILY_OUTPUTS; ++output) {
-        count += !(expected[UNITS + output] == got[output]);
+        count += beyond(got[output], expected[UNITS + output], bound[output]);
     }
     return count > 0;
+}
+
+/* The largest difference of an output as a share of its bound. */
+static double largest_share(const float *bound)
+{
+    double largest = 0.0;
+    for (int output = 0; output < FAMILY_OUTPUTS; ++output) {
+        const double a = got[output], b = expected[UNITS + output];
+        const double share = a == b ? 0.0 : fabs(a - b) / (double)bound[output];
+        largest = share > largest || share != share ? (share == share ? share : (double)INFINITY) : largest;
+    }
+    return largest;
 }
 
 /* The larger of two numbers; a NaN is larger than any. */
@@ -104,7 +134,7 @@ static void judge(const float *point, finding *found)
         return;
     }
     found->checksum += checksum();
-    if (differs()) {
+    if (differs(bounds[cell])) {
         if (found->different == 0) {
             memcpy(found->witness, point, sizeof found->witness);
         }
@@ -115,6 +145,13 @@ static void judge(const float *point, finding *found)
     if (larger(found->largest, largest) != found->largest) {
         found->largest = largest;
         memcpy(found->largest_at, point, sizeof found->largest_at);
+    }
+    if (SHARES) {
+        const double share = largest_share(bounds[cell]);
+        if (share > found->share[cell]) {
+            found->share[cell] = share;
+            memcpy(found->share_at[cell], point, sizeof found->share_at[cell]);
+        }
     }
 }
 
@@ -151,43 +188,62 @@ static void print_point(const float *point)
     }
 }
 
-static int read_removed(const char *path)
+/* Reads a file that has exactly so many bytes; returns 0 if there is none. */
+static int read_whole(const char *path, void *content, size_t size)
 {
-    const size_t size = (size_t)FAMILY_CELLS * UNITS;
     FILE *file = fopen(path, "rb");
-    removed = malloc(size + 1);
-    if (file == NULL || removed == NULL) {
+    if (file == NULL) {
         return 0;
     }
-    const size_t got_bytes = fread(removed, 1, size + 1, file);
+    const size_t got_bytes = fread(content, 1, size, file);
+    const int more = fgetc(file);
     fclose(file);
-    return got_bytes == size;
+    return got_bytes == size && more == EOF;
+}
+
+static void clear(finding *found)
+{
+    found->largest = -INFINITY;
+    for (int input = 0; input < FAMILY_INPUTS; ++input) {
+        found->witness[input] = found->largest_at[input] = NAN;
+        for (int cell = 0; cell < FAMILY_CELLS; ++cell) {
+            found->share_at[cell][input] = NAN;
+        }
+    }
+}
+
+static void print_finding(const finding *found)
+{
+    printf("%lu %lu %lu %lu %llu %.3f %a", found->points, found->different, found->active, found->refused,
+           (unsigned long long)found->checksum, found->seconds, (double)found->largest);
+    print_point(found->witness);
+    print_point(found->largest_at);
+    for (int cell = 0; SHARES && cell < FAMILY_CELLS; ++cell) {
+        printf(" %a", found->share[cell]);
+        print_point(found->share_at[cell]);
+    }
+    printf("\n");
 }
 
 int main(int argc, char **argv)
 {
-    const unsigned kinds = argc == 3 ? (unsigned)strtoul(argv[1], NULL, 10) : 0;
+    const unsigned kinds = argc == 4 ? (unsigned)strtoul(argv[1], NULL, 10) : 0;
+    const size_t size = (size_t)FAMILY_CELLS * UNITS;
     finding *findings = calloc(kinds + 1, sizeof *findings);
     int more = 1;
-    if (kinds == 0 || findings == NULL || !read_removed(argv[2])) {
+    removed = malloc(size + 1);
+    if (kinds == 0 || findings == NULL || removed == NULL || !read_whole(argv[2], removed, size) ||
+        !read_whole(argv[3], bounds, sizeof bounds)) {
         return 2;
     }
     for (unsigned kind = 0; kind < kinds; ++kind) {
-        findings[kind].largest = -INFINITY;
-        for (int input = 0; input < FAMILY_INPUTS; ++input) {
-            findings[kind].witness[input] = findings[kind].largest_at[input] = NAN;
-        }
+        clear(&findings[kind]);
     }
     while (more > 0) {
         more = judge_batch(findings, kinds);
     }
     for (unsigned kind = 0; kind < kinds; ++kind) {
-        const finding *found = &findings[kind];
-        printf("%lu %lu %lu %lu %llu %.3f %a", found->points, found->different, found->active, found->refused,
-               (unsigned long long)found->checksum, found->seconds, (double)found->largest);
-        print_point(found->witness);
-        print_point(found->largest_at);
-        printf("\n");
+        print_finding(&findings[kind]);
     }
     return more == 0 ? 0 : 2;
 }

@@ -1,4 +1,4 @@
-"""Judges: of batches of points of several kinds, how many make a bundle return other bits than its parent.
+"""Judges: of batches of points of several kinds, how many make a bundle break its promise.
 
 `HostJudge` runs the emitted C of both, compiled here, in several processes that read points from pipes; `PlainJudge`
 uses the reference interpreter. Both count the same things and are compared with each other by the tests.
@@ -20,7 +20,9 @@ from dispatcher.emit_c99 import c_sources, emit_c99, emit_parent_c99
 from dispatcher.host import FLAGS
 from dispatcher.interpret import eval32
 from dispatcher.runtime import Dispatcher
-from tests.attack.target import Target, differing
+from tests.attack.promise import bounds_of, differing, shares_of
+from tests.attack.shares import Shares, largest_shares, no_shares
+from tests.attack.target import Target
 
 Batches = Iterable[tuple[int, np.ndarray]]
 
@@ -37,8 +39,8 @@ class Finding:
     Attributes
     ----------
     points, different, active, refused:
-        Points judged; points at which an output (``==``) or the decision differs; points at which a removed unit of
-        their cell is active; points that family or parent refused.
+        Points judged; points at which an output (``==``, or by more than its bound) or the decision differs; points at
+        which a removed unit of their cell is active; points that family or parent refused.
     checksum:
         Of the parent's pre-activations and outputs at all points (see ``judge.c``): the same for equal bits.
     largest:
@@ -47,6 +49,8 @@ class Finding:
         The first point with a difference, and the point of ``largest``; NaN if there is none.
     seconds:
         Processor time of parent and family.
+    shares:
+        In mode ``epsilon`` the largest differences in all cells; else None.
     """
 
     points: int
@@ -58,6 +62,7 @@ class Finding:
     witness: np.ndarray
     largest_at: np.ndarray
     seconds: float
+    shares: Shares | None = None
 
     @property
     def clean(self) -> bool:
@@ -76,13 +81,20 @@ class Finding:
             self.witness if self.different else other.witness,
             other.largest_at if better else self.largest_at,
             self.seconds + other.seconds,
+            self.shares | other.shares if self.shares and other.shares else self.shares or other.shares,
         )
 
 
-def nothing(n_in: int) -> Finding:
+def nothing(n_in: int, shares: Shares | None = None) -> Finding:
     """The finding of no points."""
     nowhere = np.full(n_in, np.nan, np.float32)
-    return Finding(0, 0, 0, 0, 0, -np.inf, nowhere, nowhere, 0.0)
+    return Finding(0, 0, 0, 0, 0, -np.inf, nowhere, nowhere, 0.0, shares)
+
+
+def nothing_in(target: Target) -> Finding:
+    """The finding of no points in a bundle."""
+    n_in, epsilon = target.network.n_in, target.bundle.family.epsilon
+    return nothing(n_in, None if epsilon is None else no_shares(len(target.cells), n_in))
 
 
 class PlainJudge:
@@ -92,19 +104,22 @@ class PlainJudge:
         self.target = target
         self.parent = target.tapped
         self.family = Dispatcher(target.bundle.family)
+        self.bounds = bounds_of(target.bundle.family)
 
     def __call__(self, batches: Batches, kinds: int) -> list[Finding]:
         """A finding for each kind."""
-        found = [nothing(self.family.n_in)] * kinds
+        found = [nothing_in(self.target)] * kinds
         for kind, points in batches:
             found[kind] += self._judge(points)
         return found
 
     def _judge(self, points: np.ndarray) -> Finding:
         values = eval32(self.parent, points)
-        units = self.target.prepared.relu_units
-        different = differing(self.family.family.decision, self.family.predict(points), values[:, units:])
-        claimed = np.where(self.target.removed[self.family.route(points)], values[:, :units], -np.inf)
+        units, family = self.target.prepared.relu_units, self.family.family
+        cells, outputs, expected = self.family.route(points), self.family.predict(points), values[:, units:]
+        different = differing(family.decision, outputs, expected, self.bounds[cells])
+        share = shares_of(outputs, expected, self.bounds[cells]).max(axis=1)
+        claimed = np.where(self.target.removed[cells], values[:, :units], -np.inf)
         largest = claimed.max(axis=1, initial=-np.inf)
         nowhere = np.full(points.shape[1], np.nan, np.float32)
         top = int(largest.argmax())
@@ -118,6 +133,7 @@ class PlainJudge:
             points[different.argmax()] if different.any() else nowhere,
             points[top] if largest[top] > -np.inf else nowhere,
             0.0,
+            None if family.epsilon is None else largest_shares(len(self.bounds), cells, share, points),
         )
 
 
@@ -144,18 +160,19 @@ class HostJudge:
         family, parent = target.bundle.family, target.tapped
         sources = emit_c99(family, target.bundle.digest, directory / "family", prefix="family")
         sources += emit_parent_c99(parent, family.lower, family.upper, directory / "parent", prefix="parent")
-        self._program, self._removed = directory / "judge", directory / "removed"
-        self._removed.write_bytes(target.removed.astype(np.uint8).tobytes())
+        self._program, removed, bounds = (directory / name for name in ("judge", "removed", "bounds"))
+        removed.write_bytes(target.removed.astype(np.uint8).tobytes())
+        bounds.write_bytes(bounds_of(family).tobytes())
         files = [str(path) for path in (*c_sources(sources), _SOURCE)]
         includes = [f"-I{directory / name}" for name in ("family", "parent")]
-        decides = f"-DDECIDES={_DECIDES[family.decision]}"
-        command = [compiler, *FLAGS, *flags, decides, *includes, *files, "-o", str(self._program)]
+        defined = [f"-DDECIDES={_DECIDES[family.decision]}", f"-DSHARES={int(family.epsilon is not None)}"]
+        command = [compiler, *FLAGS, *flags, *defined, *includes, *files, "-o", str(self._program)]
         subprocess.run(command, check=True, timeout=_COMPILE_SECONDS, stdin=subprocess.DEVNULL)
-        self._n_in, self._jobs = target.network.n_in, jobs
+        self._target, self._jobs, self._claims = target, jobs, [str(removed), str(bounds)]
 
     def __call__(self, batches: Batches, kinds: int) -> list[Finding]:
         """A finding for each kind."""
-        processes = [_Process([str(self._program), str(kinds), str(self._removed)]) for _ in range(self._jobs)]
+        processes = [_Process([str(self._program), str(kinds), *self._claims]) for _ in range(self._jobs)]
         try:
             for number, (kind, points) in enumerate(batches):
                 processes[number % self._jobs].send(kind, points)
@@ -163,7 +180,7 @@ class HostJudge:
         finally:
             for process in processes:
                 process.kill()
-        found = [nothing(self._n_in)] * kinds
+        found = [nothing_in(self._target)] * kinds
         for answer in answers:
             found = [a + self._finding(line) for a, line in zip(found, answer.splitlines(), strict=True)]
         return found
@@ -171,9 +188,16 @@ class HostJudge:
     def _finding(self, line: str) -> Finding:
         """One line of the program's answer."""
         counts, (seconds, largest, *numbers) = line.split()[:5], line.split()[5:]
-        points = np.array([float.fromhex(number) for number in numbers], np.float32)
+        values, n_in = np.array([float.fromhex(number) for number in numbers]), self._target.network.n_in
+        witness, largest_at, rows = np.split(values, [n_in, 2 * n_in])
+        cells = rows.reshape(-1, 1 + n_in)
         return Finding(
-            *map(int, counts), float.fromhex(largest), points[: self._n_in], points[self._n_in :], float(seconds)
+            *map(int, counts),
+            float.fromhex(largest),
+            witness.astype(np.float32),
+            largest_at.astype(np.float32),
+            float(seconds),
+            Shares(cells[:, 0], cells[:, 1:].astype(np.float32)) if len(cells) else None,
         )
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from dispatcher.interpret import eval32
+from tests.attack.promise import decided
 from tests.attack.proof import Boxes, Cuts
-from tests.attack.target import Target, decided
+from tests.attack.target import Target
 
 Points = np.ndarray
 Kind = Callable[[Target, int, np.random.Generator], Iterator[Points]]

@@ -1,4 +1,4 @@
-"""What a certificate's proof tree says, as arrays: its cuts, and its closings with the boxes they are claimed for."""
+"""What a certificate says, as arrays: cuts, closings with the boxes they are claimed for, an affine function."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from dispatcher.layers import freeze
+from dispatcher.literal import bits_value
+from dispatcher.plan import Affine
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,14 @@ def read_proof(certificate: Mapping[str, Any], offsets: Mapping[int, int]) -> tu
     n_in = len(corners[0])
     units, phases, claimed = _columns(closings, n_in)
     return make_cuts(cuts, n_in), Closings(units.astype(np.int64), phases, claimed)
+
+
+def read_affine(certificate: Mapping[str, Any]) -> Affine | None:
+    """The affine function of a certificate of mode ``epsilon``, if it has one."""
+    if (record := certificate.get("affine")) is None:
+        return None
+    weight = np.stack([bits_value(row) for row in record["weight"]])
+    return Affine(freeze(weight, np.float32), freeze(bits_value(record["bias"]), np.float32))
 
 
 def make_cuts(rows: list[tuple[int, np.float32, np.ndarray, np.ndarray]], n_in: int) -> Cuts:

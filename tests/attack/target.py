@@ -2,27 +2,31 @@
 
 The parent is the source model, read again, not ``family/parent.json``; the box of a cell follows from the routing tree,
 not from the certificate; which units are claimed inactive is what the certificate says. In mode ``decision`` margins
-(CERTIFICATE.md §5) are units as well: those of outputs that a certificate calls no classes are aimed at.
+(CERTIFICATE.md §5) are units as well: those of outputs that a certificate calls no classes are aimed at. In mode
+``epsilon`` proofs speak of errors of the function that the certificate names; what is judged is the member.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dispatcher.errors import UnusableBundle
 from dispatcher.layers import Concat, Layers, Relu
 from dispatcher.load import Bundle, certificate_file, load_bundle
-from dispatcher.plan import Decision
+from dispatcher.plan import Family
 from dispatcher.tree import Leaf, Split, Tree
 from slicer.bounds.linear import Prepared
 from slicer.network import Network
 from slicer.readers import read_network_bytes
+from slicer.search.affine import with_errors
 from slicer.search.contest import with_margins
-from tests.attack.proof import Boxes, Closings, Cuts, make_cuts, read_proof, replaced
+from tests.attack.proof import Boxes, Closings, Cuts, make_cuts, read_affine, read_proof, replaced
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +71,20 @@ class Target:
 
     def cuts(self, cell: int) -> Cuts:
         """The thresholds of a cell's proof tree, with the parts of the certificate's box that they cut."""
-        return read_proof(_certificate(self.bundle, cell), self.prepared.offsets)[0]
+        return read_proof(_certificate(self.bundle, cell), self.extended(cell).offsets)[0]
 
     def closings(self, cell: int) -> Closings:
         """What a cell's proof tree claims, with the parts of the certificate's box for which it does."""
-        return read_proof(_certificate(self.bundle, cell), self.prepared.offsets)[1]
+        return read_proof(_certificate(self.bundle, cell), self.extended(cell).offsets)[1]
+
+    def extended(self, cell: int) -> Prepared:
+        """The network that a cell's proof is about: with margins, or the errors of the certificate's function."""
+        certificate = _certificate(self.bundle, cell)
+        return (
+            Prepared(extended(self.network, self.bundle.family, certificate))
+            if "affine" in certificate
+            else self.prepared
+        )
 
 
 def open_target(path: Path) -> Target:
@@ -80,16 +93,14 @@ def open_target(path: Path) -> Target:
     Raises
     ------
     UnusableBundle
-        If it is none, or its source model has other layers than its family, or outputs may differ (mode ``epsilon``).
+        If it is none, or its source model has other layers than its family.
     """
     bundle = load_bundle(path)
     source, family = bundle.manifest.source, bundle.family
-    if family.mode == "epsilon":  # whose errors are other units in every cell, and whose judges compare no sizes
-        raise UnusableBundle("expected mode bitwise or decision, got epsilon, which no judge can tell", where=str(path))
     network = read_network_bytes(bundle.read(source), source, scores=family.decision is not None)
     if _shape(network.layers) != _shape(family.parent):
         raise UnusableBundle("expected a model with the family's layers", where=source)
-    prepared = Prepared(network if family.decision is None else with_margins(network, family.decision))
+    prepared = Prepared(extended(network, family, {}))
     cells, routing = tree_boxes(family.tree, family.lower, family.upper)
     removed, lost = np.zeros((2, len(cells), prepared.relu_units), bool)
     for cell in range(len(cells)):
@@ -100,22 +111,18 @@ def open_target(path: Path) -> Target:
     return Target(bundle, network, prepared, cells, routing, removed, lost)
 
 
+def extended(network: Network, family: Family, certificate: Mapping[str, Any]) -> Network:
+    """The network with the layers that a certificate's proof may speak of (CERTIFICATE.md §5)."""
+    if family.decision is not None:
+        return with_margins(network, family.decision)
+    affine = read_affine(certificate)
+    return network if affine is None else with_errors(network, affine, family.epsilon)
+
+
 def _lost(classes: list[int], outputs: int) -> np.ndarray:
     """The margins ``[outputs²]`` of outputs that are no classes against those that are."""
     wins = np.isin(np.arange(outputs), classes)
     return np.outer(~wins, wins).reshape(-1)
-
-
-def differing(decision: Decision | None, outputs: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Which rows ``[m]`` of outputs ``[m, n_out]`` are not those expected: in mode ``decision``, decide otherwise."""
-    if decision is None:
-        return ~(outputs == expected).all(axis=1)
-    return decided(decision, outputs) != decided(decision, expected)
-
-
-def decided(decision: Decision, outputs: np.ndarray) -> np.ndarray:
-    """Where the largest (smallest) of outputs ``[m, n_out]`` stand, of equal ones the first."""
-    return outputs.argmax(axis=1) if decision == "argmax" else outputs.argmin(axis=1)
 
 
 def tree_boxes(tree: Tree, lower: np.ndarray, upper: np.ndarray) -> tuple[Boxes, Cuts]:
@@ -137,10 +144,13 @@ def tree_boxes(tree: Tree, lower: np.ndarray, upper: np.ndarray) -> tuple[Boxes,
     return Boxes(np.array([box[0] for box in cells]), np.array([box[1] for box in cells])), make_cuts(cuts, len(lower))
 
 
-def tapped(layers: Layers, outputs: int) -> Layers:
-    """The network with all ReLU units' pre-activations (flat numbering) before its outputs, a layer's position."""
+def tapped(layers: Layers, outputs: int | None = None) -> Layers:
+    """The network with all ReLU units' pre-activations (flat numbering) before its outputs, a layer's position.
+
+    Without ``outputs`` the pre-activations are all there is.
+    """
     sources = [layer.sources[0] for layer in layers if isinstance(layer, Relu)]
-    taps = (*sources, outputs)
+    taps = tuple(sources) if outputs is None else (*sources, outputs)
     return (*layers, Concat(taps, sum(layers[source].width for source in taps), "taps"))
 
 

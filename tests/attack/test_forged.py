@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,16 @@ from dispatcher.interpret import eval32
 from dispatcher.load import load
 from slicer.readers import read_network_bytes
 from tests.attack.closings import attack_closings
-from tests.attack.conftest import NETWORKS
+from tests.attack.conftest import DECIDED, NETWORKS
 from tests.attack.forge import draft_of, write_draft
-from tests.attack.forgeries import DECISIONS, FORGERIES, OTHER_PARENT, exact_reason, rigorous_reason
+from tests.attack.forgeries import DECISIONS, FORGERIES, FUNCTIONS, OTHER_PARENT, exact_reason, rigorous_reason
 from tests.attack.forgery import Forgery
-from tests.attack.hunt import KINDS, TIES, UNIFORM, hunt
+from tests.attack.hunt import ERRORS, KINDS, TIES, UNIFORM, hunt
 from tests.attack.judge import PlainJudge
 from tests.attack.target import Target, open_target
 
 DIRECTED = 20_000
-# What the dense network has not: units that become constant.
+# What the other networks have not: units that become constant.
 ONLY_SPARSE = {"one bit of a prefix", "a prefix that swallows a term", "one bit of a constant"}
 FALSE_CLAIMS = {
     "a unit that is active in a small part of its cell",
@@ -36,15 +37,28 @@ FALSE_DECISIONS = {
     "a class dropped that wins often",
     "a constant cell in which another output wins too",
 }
+FALSE_FUNCTIONS = {
+    "a bound that is smaller than a difference",
+    "all bounds halved until it matters",
+    "a bias of a function moved beyond its bound",
+    "a bias of a function moved, hardly beyond its bound",
+    "a weight of a function moved beyond its bound",
+    "the function of another cell",
+    "function and proof of another cell",
+    "a function in a cell that had none",
+    "a cell with a function widened until it matters",
+}
 SHOWN_BY_NO_INPUT = {
     "a threshold moved by one ulp",
     "a fact that does not hold, and that no removal needs",
     "a margin that does not hold, and that no class needs",
+    "an error that a node leaves open",
 }
 DECIDING = ("the member of the next cell", "a larger domain", "a threshold moved by one ulp")
 CASES = [(name, "sparse") for name in FORGERIES] + [(name, "dense") for name in sorted(FORGERIES.keys() - ONLY_SPARSE)]
 CASES += [(name, network) for network in ("argmax", "argmin") for name in DECISIONS]
 CASES += [(name, "argmax") for name in DECIDING] + [("a unit that is active often", "argmin")]
+CASES += [(name, "near") for name in (*sorted(FORGERIES.keys() - ONLY_SPARSE), *FUNCTIONS)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +76,7 @@ def forged(targets, tmp_path_factory):
 
     def forge(name: str, network: str) -> Written:
         if (name, network) not in made:
-            found = (FORGERIES | DECISIONS)[name](draft_of(targets[network]), np.random.default_rng(0))
+            found = (FORGERIES | DECISIONS | FUNCTIONS)[name](draft_of(targets[network]), np.random.default_rng(0))
             assert found is not None, "the network offers nothing of the kind"
             path = write_draft(found.draft, tmp_path_factory.mktemp("forged") / "bundle")
             made[name, network] = Written(found, path)
@@ -77,8 +91,8 @@ def test_nothing_is_found_in_an_accepted_bundle(targets, network):
     assert list(found) == list(KINDS)
     for kind, finding in found.items():
         assert finding.clean, kind
-        bitwise = targets[network].bundle.family.decision is None
-        none = (bitwise and kind == TIES) or (kind, network) == ("proof thresholds", "sparse")  # proofs without cuts
+        none = (kind == TIES and network not in DECIDED) or (kind == ERRORS and network != "near")
+        none |= (kind, network) == ("proof thresholds", "sparse")  # proofs without cuts
         assert (finding.points > 0) != none
         assert finding.largest < 0, kind
 
@@ -92,8 +106,14 @@ def test_the_witness_shows_the_lie(forged, name, network):
         point, served = forgery.witness[None], load(path)
         parent = read_network_bytes((path / "parent.onnx").read_bytes(), "parent.onnx").layers
         expected = eval32(parent, point)
-        if network in ("argmax", "argmin"):
+        if network in DECIDED:
             assert served.decide(point) != getattr(np, network)(expected, axis=1)
+        elif network == "near":
+            family, (cell,) = served.family, served.route(point)
+            bounds = family.epsilon if family.members[family.cells[cell]].affine else np.zeros(3, np.float32)
+            pairs = zip(served.predict(point)[0].tolist(), expected[0].tolist(), strict=True)
+            off = [abs(Fraction(a) - Fraction(b)) for a, b in pairs]
+            assert any(one > Fraction(float(bound)) for one, bound in zip(off, bounds, strict=True))
         else:
             assert not (served.predict(point) == expected).all()
 
@@ -103,7 +123,9 @@ def test_directed_points_find_every_lie_that_an_input_shows(forged, name, networ
     target = open_target(forged(name, network).path)
     found = hunt(target, PlainJudge(target), DIRECTED, 0, seed=2)
     assert found[UNIFORM].points == 0
-    assert any(finding.different for finding in found.values()) == (forged(name, network).forgery.witness is not None)
+    forgery = forged(name, network).forgery
+    if not forgery.needle:
+        assert any(finding.different for finding in found.values()) == (forgery.witness is not None)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -120,7 +142,7 @@ def test_no_closing_of_an_accepted_bundle_is_violated(targets, network):
 def test_the_attack_on_closings_finds_false_claims_and_facts(forged, name, network):
     written = forged(name, network)
     found = attack_closings(open_target(written.path), 10_000, seed=2)
-    if written.forgery.false_fact or name in FALSE_CLAIMS | FALSE_DECISIONS:
+    if written.forgery.false_fact or name in FALSE_CLAIMS | FALSE_DECISIONS | FALSE_FUNCTIONS:
         assert found.violated > 0
         assert found.largest > 0
     else:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import slicer
 from dispatcher.errors import UnusableBundle, UnusableInput
 from dispatcher.host import host_compiler
 from dispatcher.interpret import eval32
-from dispatcher.layers import Relu
+from dispatcher.layers import Input, Relu, dense, freeze
+from dispatcher.plan import Affine
+from slicer.network import Network
 from tests.attack.forge import claiming, draft_of, write_draft
+from tests.attack.forge_functions import with_affine
+from tests.attack.forgeries import FUNCTIONS
 from tests.attack.judge import Finding, HostJudge, PlainJudge, checksum, nothing
 from tests.attack.points import tie_points, within
+from tests.attack.promise import beyond, has_affine, shares_of
+from tests.attack.shares import Shares, largest_shares
 from tests.attack.target import Target, open_target, tapped
-from tests.certificates.bases import near
-from tests.certificates.opened import store
+from tests.onnx_files import write_onnx
 
 F32 = np.float32
 needs_compiler = pytest.mark.skipif(host_compiler() is None, reason="no C compiler on this machine")
@@ -164,6 +173,101 @@ def test_a_source_model_that_is_another_network_is_no_target(targets, tmp_path):
         open_target(write_draft(replace(draft, model=other.model), tmp_path / "bundle"))
 
 
-def test_a_bundle_whose_outputs_may_differ_is_no_target(tmp_path):
-    with pytest.raises(UnusableBundle, match="expected mode bitwise or decision, got epsilon"):
-        open_target(store(near().written(), tmp_path / "bundle"))
+@needs_compiler
+@pytest.mark.parametrize("bundle", ["honest", "lying"])
+def test_the_compiled_judge_compares_with_bounds_as_the_plain_one_does(targets, tmp_path, bundle):
+    """Of an honest bundle, and of one whose bounds are smaller than some differences."""
+    target, honest = targets["near"], bundle == "honest"
+    if not honest:
+        forged = FUNCTIONS["all bounds halved until it matters"](draft_of(target), np.random.default_rng(0))
+        target = open_target(write_draft(forged.draft, tmp_path / "bundle"))
+    points = batches(target, (1, 1500, 7, 2049, 300, 11))
+    expected = PlainJudge(target)(points, 4)
+    found = HostJudge(target, tmp_path, host_compiler(), jobs=2)(points, 4)
+    assert (sum(finding.different for finding in expected) == 0) == honest
+    assert all((finding.different > 0) == (finding.shares.largest > 1) for finding in expected)
+    for a, b in zip(expected, found, strict=True):
+        assert counts(a) == counts(b)
+        np.testing.assert_array_equal(a.shares.values, b.shares.values)
+        affine = has_affine(target.bundle.family)
+        assert (a.shares.values[affine] > 0).any() == (a.points > 0)
+        assert not a.shares.values[~affine].any()
+        _assert_shares_are_those_of_their_points(target, b.shares)
+
+
+def _assert_shares_are_those_of_their_points(target: Target, shares: Shares) -> None:
+    for cell in np.flatnonzero(shares.values):
+        point = shares.points[cell][None]
+        served = PlainJudge(target).family
+        off = np.abs(served.predict(point).astype(float) - eval32(target.network.layers, point))[0]
+        assert served.route(point) == cell
+        assert (off / target.bundle.family.epsilon.astype(float)).max() == shares.values[cell]
+
+
+@needs_compiler
+def test_a_difference_in_a_cell_with_an_exact_member_is_found_however_small(targets, tmp_path):
+    """The family's parent has other biases than the source model by one ulp; the bounds are far larger."""
+    draft, exact = draft_of(targets["near"]), 0
+    assert not has_affine(draft.family)[exact]
+    layers = list(draft.family.parent)
+    bias = np.nextafter(layers[-1].bias, F32(9))
+    layers[-1] = replace(layers[-1], bias=freeze(bias, F32))
+    family = replace(draft.family, parent=tuple(layers))
+    target = open_target(write_draft(replace(draft, family=family), tmp_path / "bundle"))
+    inside = within(target.cells[np.full(500, exact)], np.random.default_rng(0))
+    for judge in (PlainJudge(target), HostJudge(target, tmp_path, host_compiler())):
+        (found,) = judge([(0, inside)], 1)
+        assert found.different > 0
+        assert found.shares.values[exact] == np.inf
+
+
+@needs_compiler
+@pytest.mark.parametrize(("value", "broken"), [(-(2.0**-60), True), (0.0, False), (2.0**-60, False)])
+def test_differences_are_compared_as_real_numbers(tmp_path, value, broken):
+    """The parent returns 1 and the bound is 1: a member that returns −2⁻⁶⁰ is beyond it by less than float64 tells."""
+    network = Network((Input(1), dense(0, [[0]], [1]), Relu(1, 1), dense(2, [[1]])))
+    options = slicer.Options(mode="epsilon", epsilon=1.0, cells=1, effort=5, jobs=1)
+    made = slicer.compress(write_onnx(tmp_path / "one.onnx", network), "0:1", tmp_path / "one", options)
+    function = Affine(np.zeros((1, 1), F32), F32([value]))
+    draft = with_affine(draft_of(open_target(made.path)), 0, function)
+    draft = replace(draft, family=replace(draft.family, epsilon=np.ones(1, F32)))
+    target = open_target(write_draft(draft, tmp_path / "bundle"))
+    for judge in (PlainJudge(target), HostJudge(target, tmp_path, host_compiler())):
+        (found,) = judge([(0, F32([[0.25], [0.5]]))], 1)
+        assert counts(found) == (2, 2 * broken, 0, 0)
+        assert found.shares.largest == 1
+
+
+def test_a_nan_is_an_infinite_difference():
+    outputs = F32([[np.nan, 0], [np.inf, 0], [1, np.inf]])
+    expected = F32([[0, 0], [1, 0], [1, np.inf]])
+    assert beyond(outputs, expected, F32([9, 9])).tolist() == [[True, False], [True, False], [False, False]]
+    assert shares_of(outputs, expected, F32([9, 9])).tolist() == [[np.inf, 0], [np.inf, 0], [0, 0]]
+
+
+numbers = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0, 1.0, 2.0**-60])
+
+
+@settings(deadline=None, max_examples=200)
+@given(numbers, numbers, numbers.map(abs), st.booleans())
+def test_what_is_beyond_a_bound_is_so_in_exact_numbers(a, b, bound, near):
+    if near:  # a bound as the difference itself, rounded
+        bound = min(float(abs(F32(a - b))), float(np.finfo(F32).max))
+    off = abs(Fraction(a) - Fraction(b))
+    assert bool(beyond(F32([a]), F32([b]), F32([bound]))[0]) == (off > Fraction(bound))
+    if bound:
+        assert abs(Fraction(float(shares_of(F32([a]), F32([b]), F32([bound]))[0])) - off / Fraction(bound)) <= (
+            off / Fraction(bound) / 2**50
+        )
+
+
+def test_shares_keep_the_largest_of_each_cell_and_the_first_point_that_has_it():
+    points = F32([[1], [2], [3], [4], [5]])
+    one = largest_shares(3, np.array([0, 2, 0, 2, 2]), np.array([0.5, 0.25, 0.5, 0.75, 0.0]), points)
+    assert one.values.tolist() == [0.5, 0, 0.75]
+    assert one.points[[0, 2], 0].tolist() == [1, 4]
+    assert np.isnan(one.points[1]).all()
+    both = one | largest_shares(3, np.array([0, 1, 2]), np.array([0.5, 0.125, 2.0]), points[2:])
+    assert both.values.tolist() == [0.5, 0.125, 2.0]
+    assert both.points[:, 0].tolist() == [1, 4, 5]
+    assert both.largest == 2

@@ -15,8 +15,9 @@ from dispatcher.plan import Leaf, Split
 from dispatcher.runtime import Dispatcher
 from tests.attack import points as kinds
 from tests.attack.points import SPECIAL, clip, corners, on_bounds, ulps
+from tests.attack.promise import decided
 from tests.attack.proof import Boxes
-from tests.attack.target import Target, decided, tree_boxes
+from tests.attack.target import Target, tree_boxes
 
 F32 = np.float32
 MAKERS = [

@@ -15,6 +15,7 @@ import numpy as np
 
 from slicer.bounds.linear import Prepared
 from slicer.search.evaluate import evaluate, gradients, pre_activations
+from tests.attack.ascent import ascend
 from tests.attack.points import Points, clip, on_bounds, ulps
 from tests.attack.proof import Boxes
 from tests.attack.target import Target
@@ -25,7 +26,6 @@ _PAIRS = 4096  # treated together
 _NUMBERS = 1 << 22  # float64 values of one layer, or of all units, that are held together
 _SAMPLE = 128  # points of each cell that ascent may start from
 _ANYWHERE = 4096  # points of the domain among which those are looked for where a unit is active
-_STEPS, _FIRST_STEP, _SHRINK = 12, 0.5, 0.6  # of the ascent, as shares of the cell's widths
 _BISECTIONS = 40  # of a segment in float64, so that its ends are the same or neighbours in float32
 _LEAST_SPREAD = 1e-60  # keeps closeness finite; float32 numbers are larger
 AXES = 16  # along which neighbours are taken
@@ -160,17 +160,14 @@ def climb(
     list[Points]
         The points visited, ``[m, n_in]`` each; the last is the best of all.
     """
-    best, largest, way = start, direction * own_values(prepared, units, start), [start]
-    width = boxes.upper.astype(np.float64) - boxes.lower
-    step = np.concatenate([[2.0], _FIRST_STEP * _SHRINK ** np.arange(_STEPS)])  # the first one leads to a corner
-    for length in step:
-        uphill = np.sign(own_gradients(prepared, units, best)) * np.reshape(direction, (-1, 1))
-        points = clip((best + length * uphill * width).astype(np.float32), boxes)
-        values = direction * own_values(prepared, units, points)
-        best = np.where((values > largest)[:, None], points, best)
-        largest = np.maximum(values, largest)
-        way.append(points)
-    return [*way, best]
+
+    def heights(points: Points) -> np.ndarray:
+        return direction * own_values(prepared, units, points)
+
+    def slopes(points: Points) -> np.ndarray:
+        return own_gradients(prepared, units, points) * np.reshape(direction, (-1, 1))
+
+    return ascend(heights, slopes, boxes, start)
 
 
 def bisect(prepared: Prepared, units: np.ndarray, start: Points, there: Points) -> Points:

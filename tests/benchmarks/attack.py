@@ -4,8 +4,9 @@
 
 runs points of every kind (`tests.attack.hunt`) through the compiled C of parent and family, then forges each bundle in
 every way that it offers (`tests.attack.forgeries`) and shows that the same hunt finds what was planted and that the
-checkers reject it. Writes ``attack.json`` and ``attack.md`` to ``artifacts/benchmarks``. Exit status 0 if the bundles are
-accepted and nothing was found in them, and every forgery was found and rejected; else 1.
+checkers reject it. In mode ``epsilon`` it says how much of its bounds each cell uses, as far as the hunt saw it. Writes
+``attack.json`` and ``attack.md`` to ``artifacts/benchmarks``. Exit status 0 if the bundles are accepted and nothing was
+found in them, and every forgery was found and rejected; else 1.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,13 +29,17 @@ import slicer
 from dispatcher.host import host_compiler
 from dispatcher.interpret import eval32
 from dispatcher.load import load
+from dispatcher.manifest import MANIFEST_FILE
 from tests.attack.closings import attack_closings
-from tests.attack.forge import Draft, draft_of, write_draft
-from tests.attack.forgeries import DECISIONS, FORGERIES, OTHER_PARENT, exact_reason, rigorous_reason
+from tests.attack.forge import Draft, draft_of, sealed, write_draft
+from tests.attack.forgeries import OTHER_PARENT, exact_reason, offered, rigorous_reason
 from tests.attack.forgery import Forgery
-from tests.attack.hunt import KINDS, UNIFORM, hunt
+from tests.attack.hunt import UNIFORM, hunt
 from tests.attack.judge import Finding, HostJudge
-from tests.attack.target import Target, differing, open_target
+from tests.attack.promise import bounds_of, differing
+from tests.attack.target import Target, open_target
+from tests.benchmarks.attack_page import attack_page
+from tests.benchmarks.attack_tightness import tightness
 from tests.benchmarks.record import machine, write_record
 
 DIRECTED_SHARE = 5  # one point in so many is aimed at something
@@ -48,11 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         bundles = [_bundle_record(path, options) for path in options.bundles]
     record = {
         "command": f"python -m tests.benchmarks.attack BUNDLE… --points {options.points} --forged {options.forged} "
-        f"--seed {options.seed} --jobs {options.jobs}",
+        f"--each {options.each} --seed {options.seed} --jobs {options.jobs} --name {options.name}",
         "machine": machine(),
         "bundles": bundles,
     }
-    write_record(options.out, "attack", record, _page(record))
+    write_record(options.out, options.name, record, attack_page(record))
     return 0 if all(_good(bundle) for bundle in bundles) else 1
 
 
@@ -70,8 +75,12 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--forged", type=int, default=500_000, help="directed points per forged bundle (0: forge nothing)"
     )
+    parser.add_argument(
+        "--each", type=int, default=1, help="forgeries of each kind, of which the first is hunted (default 1)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="judges at work (default: one per core)")
+    parser.add_argument("--name", default="attack", help="of the record and the page (default attack)")
     parser.add_argument("--out", type=Path, default=Path("artifacts/benchmarks"))
     return parser.parse_args(argv)
 
@@ -93,12 +102,15 @@ def _bundle_record(path: Path, options: argparse.Namespace) -> dict[str, object]
         "clean": all(finding.clean for finding in found.values()),
         "seconds": seconds,
         "points_per_second": points / seconds,
+        "tightness": tightness(target, found),
         "kinds": {kind: _finding_record(target, finding) for kind, finding in found.items()},
         "closings": _closings_record(target, max(1, options.points // CLOSINGS_SHARE), options.seed),
     }
     print(json.dumps(record, indent=1), file=sys.stderr, flush=True)
-    draft = draft_of(target)
-    return record | {"forgeries": list(_forgery_records(draft, options)) if options.forged else []}
+    forgeries = list(_forgery_records(draft_of(target), options)) if options.forged else []
+    made = {row["name"] for row in forgeries}
+    not_made = [name for name in offered(target.bundle.family.mode) if name not in made]
+    return record | {"forgeries": forgeries, "not_made": not_made}
 
 
 def _hunt(
@@ -120,7 +132,7 @@ def _closings_record(target: Target, limit: int, seed: int) -> dict[str, object]
 
 
 def _finite(value: float) -> float | None:
-    """The number, or None for −inf (nothing was seen), as JSON has no infinite numbers."""
+    """The number, or None for an infinite one (nothing was seen, or no difference was allowed), as JSON has none."""
     return value if math.isfinite(value) else None
 
 
@@ -134,6 +146,8 @@ def _finding_record(target: Target, finding: Finding) -> dict[str, object]:
         "largest": _finite(finding.largest),
         "seconds": finding.seconds,
     }
+    if finding.shares is not None:
+        record["share"] = _finite(finding.shares.largest)
     if finding.different:
         record["witness"] = [float(number).hex() for number in finding.witness]
         record["confirmed"] = _confirmed(target, finding.witness[None])
@@ -142,26 +156,46 @@ def _finding_record(target: Target, finding: Finding) -> dict[str, object]:
 
 def _confirmed(target: Target, point: np.ndarray) -> bool:
     """Whether the reference interpreter sees the difference too."""
-    outputs, expected = load(target.bundle.path).predict(point), eval32(target.network.layers, point)
-    return bool(differing(target.bundle.family.decision, outputs, expected).any())
+    family, served = target.bundle.family, load(target.bundle.path)
+    bounds = bounds_of(family)[served.route(point)]
+    return bool(differing(family.decision, served.predict(point), eval32(target.network.layers, point), bounds).any())
 
 
 def _forgery_records(draft: Draft, options: argparse.Namespace) -> Iterator[dict[str, object]]:
-    """Every forgery that the bundle offers, hunted with directed points and with as many uniform ones."""
-    for name, forge in (FORGERIES | (DECISIONS if draft.family.decision else {})).items():
-        forged = forge(draft, np.random.default_rng(options.seed))
-        if forged is None:
+    """Every kind of forgery that the bundle offers."""
+    for name, forge in offered(draft.family.mode).items():
+        made = _different(forge(draft, np.random.default_rng(options.seed + more)) for more in range(options.each))
+        if not made:
             continue
+        rows = [_verdicts(forged) for forged in made]
         with tempfile.TemporaryDirectory() as directory:
-            record = _forgery_record(forged, Path(directory) / "forged", options)
+            record = rows[0] | _forgery_record(made[0], Path(directory) / "forged", options)
         other = forge in OTHER_PARENT
-        caught = bool(record["rigorous"]) and (bool(record["exact"]) or other)
-        yield {"name": name, "caught": caught, "other_parent": other, **record}
-        print(json.dumps({"name": name, **record}), file=sys.stderr, flush=True)
+        caught = all(bool(row["rigorous"]) and (bool(row["exact"]) or other) for row in rows)
+        counts = {
+            "made": len(made),
+            "shown": sum(forged.witness is not None for forged in made),
+            **{f"{checker}_rejects": sum(bool(row[checker]) for row in rows) for checker in ("rigorous", "exact")},
+        }
+        yield {"name": name, "caught": caught, "other_parent": other, **counts, **record}
+        print(json.dumps({"name": name, **counts, **record}), file=sys.stderr, flush=True)
+
+
+def _different(made: Iterable[Forgery | None]) -> list[Forgery]:
+    """The forgeries that differ from each other."""
+    found = [forged for forged in made if forged is not None]
+    return list({sealed(forged.draft)[MANIFEST_FILE]: forged for forged in reversed(found)}.values())[::-1]
+
+
+def _verdicts(forged: Forgery) -> dict[str, object]:
+    """Why each checker rejects a forged bundle; empty where it does not."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = write_draft(forged.draft, Path(directory) / "forged")
+        return {"rigorous": rigorous_reason(path, forged.cells), "exact": exact_reason(path, forged.cells)}
 
 
 def _forgery_record(forged: Forgery, path: Path, options: argparse.Namespace) -> dict[str, object]:
-    """What the checkers and the hunt make of one forged bundle."""
+    """What the hunt makes of one forged bundle, with directed points and as many uniform ones."""
     write_draft(forged.draft, path)
     target = open_target(path)
     found = _hunt(target, options, 2 * options.forged, directed=options.forged)
@@ -170,10 +204,9 @@ def _forgery_record(forged: Forgery, path: Path, options: argparse.Namespace) ->
     directed = [finding for kind, finding in found.items() if kind != UNIFORM]
     different = sum(finding.different for finding in directed)
     return {
-        "found": (different > 0) == (forged.witness is not None) and closings.violated >= forged.false_fact,
+        "found": _as_forged(forged, different) and closings.violated >= forged.false_fact,
         "differs": forged.witness is not None,
-        "rigorous": rigorous_reason(path, forged.cells),
-        "exact": exact_reason(path, forged.cells),
+        "needle": forged.needle,
         "directed": sum(finding.points for finding in directed),
         "directed_different": different,
         "uniform": found[UNIFORM].points,
@@ -184,66 +217,9 @@ def _forgery_record(forged: Forgery, path: Path, options: argparse.Namespace) ->
     }
 
 
-def _page(record: dict) -> list[str]:
-    """The record as Markdown."""
-    lines = [
-        "# Semantic attack",
-        "",
-        f"`{record['command']}`",
-        "",
-        f"{record['machine']}. Points are float32 inputs at which the compiled C of family and parent were compared (`==`, in mode decision by what they decide). *Largest value*: of the "
-        "parent's pre-activation of any unit that is removed in the point's cell; it must not be positive. Time: processor seconds in parent and family.",
-    ]
-    for bundle in record["bundles"]:
-        lines += ["", *_bundle_lines(bundle)]
-        if bundle["forgeries"]:
-            lines += ["", *_forgery_lines(bundle["forgeries"])]
-    return lines
-
-
-def _bundle_lines(bundle: dict) -> list[str]:
-    """An accepted bundle's table."""
-    verdict = "accepted" if bundle["accepted"] else "NOT ACCEPTED"
-    lines = [
-        f"## {bundle['network']}: {bundle['cells']:,} cells, {bundle['removed']:,} removals",
-        "",
-        f"Bundle {bundle['digest'][:16]}, {verdict} by `slicer audit`. {bundle['points']:,} points in {bundle['seconds']:,.0f} s "
-        f"({bundle['points_per_second']:,.0f} per second).",
-        "",
-        "| kind of point | points | differences | removed units active | largest value | s |",
-        "|---|---|---|---|---|---|",
-    ]
-    for kind, row in bundle["kinds"].items():
-        largest = "–" if row["largest"] is None else f"{row['largest']:.3g}"
-        numbers = f"{row['points']:,} | {row['different'] + row['refused']:,} | {row['active']:,} | {largest} | {row['seconds']:,.1f}"
-        lines.append(f"| {kind}: {KINDS[kind]} | {numbers} |")
-    row = bundle["closings"]
-    lines += [
-        "",
-        f"Closings of the proof trees, each at the worst of a sample of its own box and after an ascent: {row['closings']:,} attacked, "
-        f"{row['violated']:,} violated.",
-    ]
-    return lines
-
-
-def _forgery_lines(rows: list[dict]) -> list[str]:
-    """The table of a bundle's forgeries."""
-    lines = [
-        "### Forged",
-        "",
-        "Digests and form are right, the meaning is not. The exact checker reads no source models: that a parent is its source model is outside its claim.",
-        "",
-        "| what was forged | an input shows it | `slicer audit` | `check.py` | differences at directed points | at uniform points | closings violated |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        shows = "yes" if row["differs"] else "no"
-        verdicts = ["rejects" if row[name] else "accepts" for name in ("rigorous", "exact")]
-        if row["other_parent"] and not row["exact"]:
-            verdicts[1] = "(reads no models)"
-        numbers = [f"{row[f'{kind}_different']:,} of {row[kind]:,}" for kind in ("directed", "uniform", "closings")]
-        lines.append("| " + " | ".join([row["name"], shows, *verdicts, *numbers]) + " |")
-    return lines
+def _as_forged(forged: Forgery, different: int) -> bool:
+    """Whether a hunt that saw so many differences found what an input shows, and no more."""
+    return forged.needle or (different > 0) == (forged.witness is not None)
 
 
 if __name__ == "__main__":
