@@ -23,6 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dispatcher.cost import cost
+from dispatcher.interpret import evaluate_all
 from dispatcher.plan import member_layers
 from dispatcher.tree import cell_shares
 from slicer.box import Box
@@ -80,7 +81,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--count", type=int, default=12, help="cells, sampled by volume")
-    parser.add_argument("--units", type=int, default=8, help="units of a cell and kind that the solver is asked about")
+    parser.add_argument("--units", type=int, default=4, help="units of a cell and kind that the solver is asked about")
     parser.add_argument("--solver", choices=list(SOLVERS), default="marabou")
     parser.add_argument("--tolerance", type=float, default=1e-4)
     parser.add_argument("--deadline", type=float, default=10.0, help="CPU seconds for a unit and kind")
@@ -169,7 +170,7 @@ class Cell:
 
     def _probe(self, place: Place, kind: str) -> Probe:
         """The question as units that must stay silent; the units that we removed are known to be."""
-        if kind == "effect":
+        if kind in ("effect", "barely"):
             return effect_probe(self.network, place, self.options.tolerance, self.facts)
         return phase_probe(self.network, place, -1 if kind == "active" else 1, self.options.tolerance, self.facts)
 
@@ -236,13 +237,19 @@ class Cell:
         names = ("solver_inactive", "solver_all", "both_inactive", "both_all")
         return {"ours": self._mac(self.taken)} | dict(zip(names, np.mean(draws, axis=0).tolist(), strict=True))
 
+    def _value(self, place: Place, at: np.ndarray) -> float:
+        """Eval32's pre-activation of a unit at an input ``[n_in]``."""
+        source = self.network.layers[place[0]].sources[0]
+        return float(evaluate_all(self.network.layers[: source + 1], at[None])[source][0, place[1]])
+
     def _row(self, claim: Claim, seen: Mapping[str, Outcome] | None, proved: Mapping[Place, int]) -> dict:
         """One claim as plain data, with a reason where it is a disagreement."""
         found, why = claim.outcome, ""
         if claim.kind == "removed" and not found.holds:
             why = why_taken(found, self.options.deadline)
         elif claim.kind != "removed" and found.holds and seen is not None:
-            why = why_kept(claim.kind, seen, proved.get(claim.place), self.options)
+            active = self._value(claim.place, seen["inactive"].best)
+            why = why_kept(claim.kind, seen, active, proved.get(claim.place), self.options)
         return {
             "unit": list(claim.place),
             "kind": claim.kind,

@@ -23,20 +23,30 @@ GOING = ("inactive", "effect", "barely")  # kinds that let a kept unit go
 WORDS = {"solver": "may go", "bounds": "may go (bounds alone)", "witness": "may not go: a witness"}
 
 
-def why_kept(kind: str, seen: Mapping[str, Outcome], effort: int | None, options: argparse.Namespace) -> str:
-    """Why we keep a unit that the solver lets go (or calls linear)."""
+ACTIVE, PROVED, OPEN = (
+    "it is active, by",
+    "our own search proves it with effort",
+    "our own search leaves it open with effort",
+)
+
+
+def why_kept(
+    kind: str, seen: Mapping[str, Outcome], active: float, effort: int | None, options: argparse.Namespace
+) -> str:
+    """Why we keep a unit that the solver lets go (or calls linear).
+
+    ``active`` is eval32's pre-activation where the largest was seen, ``effort`` what our own search needs for a proof.
+    """
     if kind == "active":
         return "it is active everywhere: it could be merged with what reads it, which saves no work by itself and changes how sums are rounded"
-    active, moved = (seen[name].largest + options.tolerance for name in ("inactive", "effect"))
+    moved = seen["effect"].largest + options.tolerance
     if active > 0:
-        size = f"it is active, by {active:.1e} at least, at {_point(seen['inactive'].best)}"
+        size = f"{ACTIVE} {active:.1e} at least, at {_point(seen['inactive'].best)}"
         small = " (a pre-activation within the tolerance)" if kind == "inactive" else ""
         return f"{size}{small}; without it an output moves by {moved:.1e} at least, so bits change"
     if effort is not None:
-        return (
-            f"no point activates it (largest value seen {active:.1e}); our own search proves it with effort {effort:,}"
-        )
-    return f"no point activates it (largest value seen {active:.1e}); our own search leaves it open with effort {max(options.efforts, default=0):,}"
+        return f"no point activates it (largest value seen {active:.1e}); {PROVED} {effort:,}"
+    return f"no point activates it (largest value seen {active:.1e}); {OPEN} {max(options.efforts, default=0):,}"
 
 
 def why_taken(found: Outcome, deadline: float) -> str:
@@ -169,7 +179,8 @@ def _work(record: dict) -> list[str]:
         "## Work",
         "",
         "Means of these cells, so estimates of expectations by volume. Those of the solver are extrapolated: units that it was not asked about go as often as those of the same kind that it was. That each of "
-        "several units has no effect does not say that all of them together have none: these rows are what the queries allow one by one.",
+        "several units has no effect does not say that all of them together have none: these rows are what the queries allow one by one. "
+        "Seconds are those of search alone, without cuts and checks, and of the solver alone, without points and bounds; about kept units it is asked with what we removed as known facts.",
         "",
         "| who removes | CPU s a cell | MAC | x dense |",
         "|---|---|---|---|",
@@ -189,9 +200,22 @@ def _disagreements(cells: Sequence[dict]) -> list[str]:
         "",
         f"{linear} of the units asked about are always active. We keep them: merging them with what reads them saves no work by itself, and changes how sums are rounded.",
         "",
+        *_reasons(cells),
+        "",
         "| cell | layer, unit | we | solver | kind | why |",
         "|---|---|---|---|---|---|",
         *sorted(rows, key=lambda row: "UNSOUND" not in row),
+    ]
+
+
+def _reasons(cells: Sequence[dict]) -> list[str]:
+    """How many disagreements have which reason."""
+    whys = [claim["why"] for cell in cells for claim in cell["claims"] if claim["kind"] in GOING and claim["why"]]
+    count = {reason: sum(reason in why for why in whys) for reason in (PROVED, OPEN, ACTIVE)}
+    missed = sum(claim["kind"] == "removed" and bool(claim["why"]) for cell in cells for claim in cell["claims"])
+    return [
+        f"Of the units asked about, {len(whys)} may go by the solver and are kept by us: {count[PROVED]} are inactive, and our own search proves it with more effort; {count[OPEN]} may be "
+        f"inactive, but our own search leaves that open; {count[ACTIVE]} are active by little, which bits show. {missed} that we removed it does not confirm.",
     ]
 
 

@@ -115,10 +115,14 @@ def test_a_contradicted_claim_comes_with_an_input_that_eval32_confirms():
 
 
 @pytest.mark.parametrize(
-    ("unit", "effort", "expected"),
-    [(0, 2000, "proves it with effort 2,000"), (0, None, "leaves it open"), (1, None, "it is active, by 5.0e-05")],
+    ("unit", "active", "effort", "expected"),
+    [
+        (0, -0.5, 2000, "proves it with effort 2,000"),
+        (0, -0.5, None, "leaves it open"),
+        (1, 5e-5, None, "it is active, by 5.0e-05"),
+    ],
 )
-def test_reasons(unit, effort, expected):
+def test_reasons(unit, active, effort, expected):
     network, facts, rng = _network(), np.zeros(4, np.int8), np.random.default_rng(0)
     probes = {
         "inactive": phase_probe(network, (2, unit), 1, TOLERANCE, facts),
@@ -126,7 +130,7 @@ def test_reasons(unit, effort, expected):
     }
     seen = {kind: try_points(probe, CUBE, rng) for kind, probe in probes.items()}
     options = SimpleNamespace(tolerance=TOLERANCE, efforts=[2000])
-    assert expected in why_kept("inactive", seen, effort, options)
+    assert expected in why_kept("inactive", seen, active, effort, options)
 
 
 def test_figures_are_extrapolated_within_a_kind():
@@ -175,7 +179,28 @@ def test_the_benchmark_on_a_tiny_network(tmp_path):
         assert all(claim["why"] for claim in kept)
     page = (tmp_path / "tiny.md").read_text()
     assert "it confirms 100.0% in its time" in page
+    reasons = sum(
+        claim["kind"] != "active" and bool(claim["why"]) for cell in record["cells"] for claim in cell["claims"]
+    )
+    assert f"Of the units asked about, {reasons} may go by the solver and are kept by us" in page
+    assert page.count("| keep | may go") == reasons
     assert str(tmp_path) not in page
+
+
+def test_units_that_are_hardly_active_or_hardly_seen_are_explained_by_what_eval32_says(tmp_path):
+    model = write_onnx(tmp_path / "tiny.onnx", _network())
+    bundle = slicer.compress(model, "-1:1", tmp_path / "bundle", slicer.Options(cells=1, effort=50, jobs=1))
+    words = ["--count", "1", "--solver", SOLVER, "--efforts", "--name", "hardly", "--out", str(tmp_path)]
+    assert removal.main([str(bundle.path), *words]) == 0
+    (cell,) = json.loads((tmp_path / "hardly.json").read_text())["cells"]
+    whys = {(claim["kind"], claim["unit"][1]): claim["why"] for claim in cell["claims"] if claim["why"]}
+    assert set(whys) == {("inactive", 1), ("barely", 2)}
+    assert whys["inactive", 1].startswith("it is active, by 5.0e-05 at least, at x = (1, 1) (a pre-activation within")
+    assert "; without it an output moves by 5.0e-05 at least" in whys["inactive", 1]
+    assert whys["barely", 2].startswith(
+        "it is active, by 2.0e+00 at least, at x = (1, 1); without it an output moves by"
+    )
+    assert "2 are active by little" in (tmp_path / "hardly.md").read_text()
 
 
 def test_what_a_solver_without_time_would_not_remove_has_a_reason(tmp_path):
