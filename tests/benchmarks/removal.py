@@ -1,12 +1,13 @@
 """What removal by solver queries within 1e-4, as Lahav and Katz do it, takes out of a bundle's cells and we do not, and the other way round.
 
-    slicer compress ACASXU_run2a_1_1.onnx --domain domain.csv --cells 1024 --effort 200 --out BUNDLE
-    python -m tests.benchmarks.removal BUNDLE
+    slicer compress ACASXU_run2a_1_1.onnx --domain domain.csv --cells 1024 --effort 200 --out ACASXU_run2a_1_1
+    python -m tests.benchmarks.removal ACASXU_run2a_1_1
 
-writes ``removal.json`` and ``removal.md`` (or ``--name``) to ``artifacts/benchmarks``. Of cells sampled by volume, every unit
-that the member keeps is tried at points: is it active by more than the tolerance, do outputs move by more without it, is it
-ever inactive? Of those that points leave open, and of those that we removed, a sample is put to the solver (all figures for
-whole cells are extrapolated from it). The exit code is 1 if a confirmed witness contradicts a removal of ours.
+writes ``removal.json`` and ``removal.md`` (or ``--name``) to ``artifacts/benchmarks``; the directory is called as the model
+is. Of cells sampled by volume, every unit that the member keeps is tried at points: is it active by more than the tolerance,
+do outputs move by more without it, is it ever inactive? Of those that points leave open, and of those that we removed, a
+sample is put to the solver (all figures for whole cells are extrapolated from it). The exit code is 1 if a confirmed witness
+contradicts a removal of ours.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _head(target: Target, cells: int, options: argparse.Namespace) -> dict:
     """What was compared, and how."""
     return {
-        "command": _command(options),
+        "commands": _commands(target, options),
         "machine": machine(),
         "network": target.network.describe(),
         "effort": target.bundle.manifest.options["effort"],
@@ -94,11 +95,16 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _command(options: argparse.Namespace) -> str:
-    """The command that reproduces the record, without file names."""
+def _commands(target: Target, options: argparse.Namespace) -> list[str]:
+    """The commands that reproduce the record, with file names only."""
+    bundle, made = options.bundle.name, target.bundle.manifest.options
     names = ("count", "units", "solver", "tolerance", "deadline", "seed")
     words = [f"--{name} {getattr(options, name)}" for name in names]
-    return f"python -m tests.benchmarks.removal BUNDLE {' '.join(words)} --efforts {' '.join(map(str, options.efforts))}".rstrip()
+    words += ["--efforts", *map(str, options.efforts)]
+    return [
+        f"slicer compress {bundle}.onnx --domain domain.csv --cells {made['cells']} --effort {made['effort']} --out {bundle}",
+        f"python -m tests.benchmarks.removal {bundle} {' '.join(words)}",
+    ]
 
 
 def by_share(shares: np.ndarray, count: int, seed: int) -> list[int]:

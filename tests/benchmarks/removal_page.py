@@ -68,12 +68,12 @@ def page(record: dict) -> list[str]:
     return [
         "# Removal by solver queries within a tolerance, and ours",
         "",
-        f"`{record['command']}`",
+        *(f"`{command}`  " for command in record["commands"]),
         "",
         f"{record['machine']}. {record['network']}; {len(cells)} of a bundle's {record['cells_of_bundle']:,} cells, sampled by volume; effort {record['effort']:,}. "
-        f"As Lahav and Katz (FMCAD 2021) ask it, in real arithmetic: is a unit always inactive, by a pre-activation of at most {record['tolerance']:g}; do outputs move by at "
-        f"most {record['tolerance']:g} without it (two copies of the network in one query, one for each output and sign); is it always active. The solver ({record['solver']}) is asked only where points and "
-        f"gradients leave the question open, about {record['units']} units of a cell and kind, {record['deadline']:g} CPU seconds for each. It is given our intervals, and for kept units what we removed. A solver's word "
+        f"As Lahav and Katz (FMCAD 2021) ask it, in real arithmetic: is a unit always inactive, its pre-activation being at most {record['tolerance']:g}; do outputs move by at "
+        f"most {record['tolerance']:g} without it (two copies of the network in one query, one for each output and sign); is it always active. Forward redundancy (values some layers on stay within a tolerance) is not asked. The solver ({record['solver']}) is asked only where points and "
+        f"gradients leave the question open, about at most {record['units']} units of a cell and kind, {record['deadline']:g} CPU seconds for each. It is given our intervals, and for kept units what we removed. A solver's word "
         "is floating point and no proof.",
         "",
         *_units(record),
