@@ -18,8 +18,9 @@ from slicer.network import Network
 from slicer.search.evaluate import evaluate
 from slicer.search.solvers.marabou import ask_marabou, installed
 from slicer.search.solvers.milp import ask_milp
+from slicer.search.verdict import TIME, UNCONFIRMED
 from tests.benchmarks import removal
-from tests.benchmarks.removal_page import scaled, shares, why_kept
+from tests.benchmarks.removal_page import _claims, _row, scaled, shares, why_kept
 from tests.benchmarks.removal_probes import ask_solver, effect_probe, phase_probe, try_points
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain, networks, random_box, seeds
@@ -155,6 +156,14 @@ def test_units_that_nobody_was_asked_about_go_as_often_as_the_others():
     assert removal.going({}, places, luck) == []
 
 
+def test_the_page_tells_witnesses_that_nobody_confirms_from_no_answer():
+    words = ["bounds", "solver", "solver", "witness", UNCONFIRMED, UNCONFIRMED, UNCONFIRMED, TIME, "point"]
+    claims = [{"kind": "barely", "word": word, "seconds": 2.0, "why": ""} for word in words]
+    assert (
+        _row("kept", 9, 8, _claims([{"claims": claims}], "barely")) == "| kept | 9 | 8 | 8 | 1 | 2 | 1 | 3 | 1 | 2.00 |"
+    )
+
+
 def test_sampling_by_share_takes_large_cells_more_often():
     shares_of = np.array([0.5, 0.25, 0.125, 0.125])
     for seed in range(10):
@@ -178,6 +187,10 @@ def test_the_benchmark_on_a_tiny_network(tmp_path):
         kept = [claim for claim in claims if claim["kind"] != "removed" and claim["word"] in ("bounds", "solver")]
         assert all(claim["why"] for claim in kept)
     page = (tmp_path / "tiny.md").read_text()
+    tables = [
+        line.count("|") for line in page.split("## Units")[1].split("## Work")[0].splitlines() if line.startswith("|")
+    ]
+    assert tables == [11] * 7  # a head, its rule, five questions
     assert "it confirms 100.0% in its time" in page
     reasons = sum(
         claim["kind"] != "active" and bool(claim["why"]) for cell in record["cells"] for claim in cell["claims"]
