@@ -107,7 +107,7 @@ def _units(record: dict) -> list[str]:
         "",
         f"Of the units that we keep the solver would remove {share['inactive']:.1%} as inactive, {share['all']:.1%} with those of no effect (asked units, extrapolated to those that points leave open); "
         f"of those that we removed it confirms {share['removed']:.1%} in its time. "
-        "*Not confirmed*: the solver gives an input as a witness at which, and further along the gradient, eval32 sees none: its tolerance, in units of a variable's range, is coarser than what is asked. "
+        "*Not confirmed*: the solver gives an input as a witness at which, and further along the gradient, eval32 sees none: its tolerance, in units of a variable's range, can be coarser than what is asked. "
         "Such units stay with both.",
     ]
 
