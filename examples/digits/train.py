@@ -46,14 +46,14 @@ def soften(weights: list[NDArray[np.float32]], threshold: float) -> None:
         weight[:] = np.sign(weight) * np.maximum(np.abs(weight) - np.float32(threshold), 0)
 
 
-def train(images: Images, labels: Labels, *, epochs: int = 500) -> onnx.ModelProto:
+def train(images: Images, labels: Labels, *, epochs: int = 500, shrink: float = SHRINK) -> onnx.ModelProto:
     """The classifier: 64-32-32-10, outputs are scores (logits), the highest wins."""
     model = MLPClassifier(hidden_layer_sizes=HIDDEN, alpha=0.0, batch_size=64, learning_rate_init=1e-3, random_state=0)
     features = INPUT_SCALING.normalise(images)
     with threadpool_limits(limits=1):
         for _ in range(epochs):
             model.partial_fit(features, labels, classes=np.arange(10))
-            soften(model.coefs_, SHRINK)
+            soften(model.coefs_, shrink)
     return mlp_model(model.coefs_, model.intercepts_, inputs=INPUT_SCALING, name="digits")
 
 
@@ -67,11 +67,14 @@ def main() -> None:
     """Write the example's files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE, help="write here instead of over the committed files")
-    out = parser.parse_args().out
+    parser.add_argument("--shrink", type=float, default=SHRINK, help="the proximal step; 0 trains without a penalty")
+    parser.add_argument("--name", default="digits", help="of the model's file")
+    options = parser.parse_args()
+    out = options.out
     out.mkdir(parents=True, exist_ok=True)
     images, held_out, labels, held_out_labels = split()
-    model = train(images, labels)
-    write_model(model, out / "digits.onnx")
+    model = train(images, labels, shrink=options.shrink)
+    write_model(model, out / f"{options.name}.onnx")
     write_domain(np.zeros(PIXELS), np.full(PIXELS, DARKEST), out / "domain.csv")
     weights = [onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer if len(tensor.dims) == 2]
     print(f"accuracy: {accuracy(model, images, labels):.4f} on {len(images)} training images,")

@@ -56,3 +56,16 @@ def test_training_twice_gives_the_same_bytes() -> None:
     images, _, labels, _ = train.split()
     first, again = (train.train(images, labels, epochs=2).SerializeToString(deterministic=True) for _ in range(2))
     assert first == again
+
+
+def test_the_penalty_can_be_left_out() -> None:
+    images, _, labels, _ = train.split()
+    left = []
+    for shrink in (0.0, train.SHRINK):
+        arrays = [
+            onnx.numpy_helper.to_array(tensor)
+            for tensor in train.train(images, labels, epochs=3, shrink=shrink).graph.initializer
+        ]
+        left.append([int(np.count_nonzero(array)) for array in arrays if array.ndim == 2])
+    assert left[0] == [2048, 1024, 320]
+    assert sum(left[1]) < sum(left[0])
