@@ -28,6 +28,7 @@ from dispatcher.interpret import eval32
 from dispatcher.load import load
 from dispatcher.plan import member_layers
 from dispatcher.vectors import border_points, random_points
+from slicer.family.options import PARTS
 from slicer.summary import summarize
 from tests.benchmarks.record import machine, write_record
 
@@ -62,6 +63,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--decision", choices=["argmax", "argmin"])
     parser.add_argument("--epsilon", nargs="+", default=[], help="as slicer compress takes it")
     parser.add_argument("--cells", type=int, nargs="+", default=[256])
+    parser.add_argument("--parts", type=int, default=PARTS, help="of each cell, on average")
     parser.add_argument("--effort", type=int, default=slicer.Options().effort)
     parser.add_argument("--jobs", type=int, default=-1)
     parser.add_argument("--add", action="store_true", help="keep the runs of the record that is there")
@@ -76,13 +78,13 @@ def _command(options: argparse.Namespace) -> str:
     words += ["--decision", options.decision] if options.decision else []
     words += ["--epsilon", *options.epsilon] if options.epsilon else []
     words += ["--add"] if options.add else []
-    words += ["--cells", *map(str, options.cells), "--effort", str(options.effort)]
+    words += ["--cells", *map(str, options.cells), "--parts", str(options.parts), "--effort", str(options.effort)]
     return f"python -m tests.benchmarks.beyond {' '.join(words)}"
 
 
 def _run(model: Path, cells: int, claim: dict, options: argparse.Namespace) -> dict:
     """One family: compressed, audited, measured, compared with its parent."""
-    choice = slicer.Options(**claim, cells=cells, effort=options.effort, jobs=options.jobs)
+    choice = slicer.Options(**claim, cells=cells, parts=options.parts, effort=options.effort, jobs=options.jobs)
     with tempfile.TemporaryDirectory() as directory:
         start = time.monotonic()
         bundle = slicer.compress(model, options.domain, Path(directory) / "bundle", choice)
@@ -98,6 +100,7 @@ def _run(model: Path, cells: int, claim: dict, options: argparse.Namespace) -> d
         "claim": str(claim.get("decision", claim.get("epsilon"))),
         "mode": claim["mode"],
         "cells": cells,
+        "leaves": len(family.cells),
         "effort": options.effort,
         "accepted": accepted,
         "points": points,
@@ -150,7 +153,9 @@ def _differences(bundle: slicer.Bundle) -> tuple[int, int, float | None]:
 
 def page(record: dict) -> list[str]:
     """The record as a table."""
-    runs = sorted(record["runs"], key=lambda run: (run["model"], run["cells"], run["effort"], run["claim"]))
+    runs = sorted(
+        record["runs"], key=lambda run: (run["model"], run["cells"], run["effort"], run["claim"], _leaves(run))
+    )
     points = sum(run["points"] for run in runs)
     different = sum(run["different"] for run in runs)
     return [
@@ -159,7 +164,8 @@ def page(record: dict) -> list[str]:
         *(f"`{command}`  " for command in record["commands"]),
         "",
         f"{record['machine']}. MAC are multiply-accumulates per inference, mean over the domain's volume (and largest); "
-        "*bitwise* those of a packed family that keeps every bit, with as many adaptive cells and the same effort. Flash: "
+        "*bitwise* those of a packed family that keeps every bit, with as many adaptive cells (before they are divided "
+        "into parts) and the same effort. *Cells*: so many, divided into so many. Flash: "
         "the tables of the emitted C, in times the parent's. "
         + ("Every bundle was audited. " if all(run["accepted"] for run in runs) else "NOT ALL WERE ACCEPTED. ")
         + f"At {points:,} points, random and beside borders, {different:,} outcomes are not as proved.",
@@ -182,11 +188,16 @@ def page(record: dict) -> list[str]:
     ]
 
 
+def _leaves(run: dict) -> int:
+    """Number of cells in the bundle; the oldest runs had undivided ones only."""
+    return run.get("leaves", run["cells"])
+
+
 def _row(run: dict) -> str:
     """One family."""
     last = f"{run['masked_mac_mean']:,.0f} | {run['masked_flash']:.2f}" if run["used"] is None else f"{run['used']:.2f}"
     return (
-        f"| {run['model']} | {run['claim']} | {run['cells']:,} | {run['effort']:,} | {run['free']:.1%} ({run['free_cells']:,}) | "
+        f"| {run['model']} | {run['claim']} | {run['cells']:,} ({_leaves(run):,}) | {run['effort']:,} | {run['free']:.1%} ({run['free_cells']:,}) | "
         f"{run['mac_mean']:,.0f} ({run['mac_max']:,}) | {run['parent_mac'] / run['mac_mean']:.2f} | "
         f"{run['bitwise_mac'] / run['mac_mean']:.2f} | {run['flash']:.2f} | {last} |"
     )
