@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dispatcher.host import host_compiler
+from slicer.family.options import PARTS
 from tests.benchmarks import acasxu, baselines, beyond, family, halfspaces, ideas, prover
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
@@ -50,15 +51,16 @@ def test_the_whole_way_benchmark(tmp_path, capsys):
 
 def test_the_beyond_benchmark(tmp_path):
     model = write_onnx(tmp_path / "tiny.onnx", chain(np.random.default_rng(5), [2, 10, 10, 4]))
-    arguments = ["--domain=-1:1", "--decision", "argmin", "--epsilon", "10%", "--cells", "8", "--effort", "50"]
+    arguments = ["--domain=-1:1", "--decision", "argmin", "--epsilon", "3%", "--cells", "8", "--effort", "50"]
     assert beyond.main([str(model), *arguments, "--jobs", "1", "--name", "tiny", "--out", str(tmp_path)]) == 0
     decision, epsilon = json.loads((tmp_path / "tiny.json").read_text())["runs"]
     for run in (decision, epsilon):
         assert run["different"] == 0
         assert 0 < run["free"] < 1
         assert run["mac_mean"] < run["bitwise_mac"] < run["parent_mac"]
+        assert 8 < run["leaves"] <= 8 * PARTS
     assert 0 < epsilon["used"] <= 1
-    assert "| tiny | argmin | 8 | 50 |" in (tmp_path / "tiny.md").read_text()
+    assert f"| tiny | argmin | 8 ({decision['leaves']}) | 50 |" in (tmp_path / "tiny.md").read_text()
 
 
 def test_a_halfspace_leaf_bounds_every_input_with_its_signs():

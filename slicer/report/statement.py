@@ -43,6 +43,12 @@ _AFFINE = (
     "the cell, the rounding of both networks included, in any order of summation; or it keeps the parent's bits."
 )
 
+_BUDGET = (
+    "A bound is a budget for the whole way from the model file to the result. Reading the model takes nothing of it: "
+    "the audit reads the file again and finds the parent's numbers, all of them float32. Reduction and the rounding of "
+    "both networks at run time share all of it: one proof bounds their sum, and no part of it is set aside for either."
+)
+
 _EVALUATION = (
     "Both networks are evaluated in IEEE-754 binary32, rounding to nearest, ties to even. A dense unit starts from +0 "
     "(or, in a member, from the stored sum of its constant prefix), adds the rounded products weight · input one after "
@@ -111,5 +117,5 @@ def statement(
         claim, means = _DECISION.format(word), (_DECIDED, *_EVALUATION)
     if mode == "epsilon":
         bounds = "" if epsilon is None else f": {', '.join(f'{bound:.9g}' for bound in epsilon)}"
-        claim, means = _EPSILON.format(bounds), (_AFFINE, *_EVALUATION)
+        claim, means = _EPSILON.format(bounds), (_AFFINE, _BUDGET, *_EVALUATION)
     return Statement(claim, means, assumptions, _NOT_CLAIMED)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import rigorous_example as example
 from rigorous_example import LOWER, UPPER, Mutation, Record
-from rigorous_kit import F32, canonical, certificate, chain, network_bytes, sha
+from rigorous_kit import F32, canonical, certificate, chain, network_bytes, random_layers, sha
 
 import slicer.certificate
 from dispatcher.layers import Input, Relu, dense
@@ -353,3 +353,11 @@ def test_overflow_is_found_on_the_domain() -> None:
     assert isinstance(rejected, Rejected)
     assert "overflow" in rejected.why
     assert rejected.where.startswith("family/parent.json: layers[1]")
+
+
+def test_bounds_are_one_for_each_output() -> None:
+    """A single bound would otherwise stand for all of them."""
+    parent = network_bytes(random_layers(np.random.default_rng(1)))
+    for wrong in (0.5, [0.5], [0.5] * 3):
+        with pytest.raises(ValueError, match="expected 2 bounds"):
+            Checker(parent, epsilon=wrong)

@@ -568,21 +568,24 @@ class Affine:
 
 
 class Fixed:
-    """The network in fixed point, ready for bounds on any box in the domain; ``begun`` with its first layers, or not."""
+    """The network in fixed point, ready for bounds on any box in the domain; ``begun`` has its first layers, if given."""
 
     def __init__(self, layers: Sequence[Layer], domain: Box, bits: int, begun: Fixed | None = None) -> None:
         numbered = [layer for layer in layers if layer.op != "copy"]
         self.bits, self.domain = bits, domain
         self.exponents = [math.frexp(max(-x, y))[1] if x or y else -149 for x, y in zip(*domain, strict=True)]
         self.reach = [2 << bits for _ in self.exponents]  # q of the docstring, in units of 2^-F
-        rows: list[list[Row]] = []
+        self.rows: list[list[Row]] = []
         if begun:
-            self.exponents, self.reach, rows = begun.exponents[:], begun.reach[:], begun.rows[:]
-        rows += [[self._append(layer, k) for k in range(layer.width)] for layer in numbered[1 + len(rows) :]]
-        self.rows = rows
+            self.exponents, self.reach, self.rows = begun.exponents[:], begun.reach[:], begun.rows[:]
+        for layer in numbered[1 + len(self.rows) :]:
+            self.rows.append([self._append(layer, k) for k in range(layer.width)])
         self.slot = (bits + max(self.reach).bit_length() + 11) // 8 * 8
         require(self.slot <= MAX_SLOT, PARENT, "expected a network less deep, or of less different weights")
-        self.blocks = [[], *map(self._blocks, numbered[1:], rows)]  # by place, as are the switches: sources of relus
+        self.blocks = [
+            [],
+            *map(self._blocks, numbered[1:], self.rows),
+        ]  # by place, as are the switches: sources of relus
         self.place = [place for place, layer in enumerate(numbered) for _ in layer.units]
         switched = {source for layer in numbered if layer.op == "relu" for (source,) in layer.inputs}
         self.switches = [[unit for unit in layer.units if unit in switched] for layer in numbered]
@@ -779,7 +782,7 @@ class Proof:
 
     def __init__(self, layers: Sequence[Layer], domain: Box, begun: Proof | None = None) -> None:
         self.layers = layers
-        self.fixed = cache(lambda bits: Fixed(layers, domain, bits, begun and begun.fixed(bits)))
+        self.fixed = cache(lambda bits: Fixed(layers, domain, bits, begun.fixed(bits) if begun else None))
 
     def check(self, tree: Field, root: Box, removed: Sequence[Pair], demands: Demands) -> tuple[int, int]:
         """Nodes and closings of a tree, walked in preorder: all must hold, every path close what it has to."""
