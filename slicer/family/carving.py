@@ -10,10 +10,12 @@ Trees*, 1984, chapter 3). The parts become cells; those of one cell that are not
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +42,7 @@ class Carve:
     parent: bytes
     claim: Claim
     effort: int
-    end: float = float("inf")
+    end: float = math.inf
 
     def __call__(self, box: Box) -> Parts:
         """See `slicer.search.carve.carve`."""
@@ -48,12 +50,32 @@ class Carve:
         return carve(_claims(network, self.claim), box, SOLE * self.effort, lambda: time.time() > self.end)
 
 
+class Keeping(Protocol):
+    """Where the parts of cells are kept (`slicer.family.checkpoint.PartStore`)."""
+
+    def read(self, box: Box) -> Parts | None:
+        """Those of an earlier run."""
+
+    def write(self, box: Box, parts: Parts) -> None:
+        """Keep them for a later run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Carving:
-    """How to carve cells, and how many parts there may be for each cell, on average."""
+    """How to carve cells, how many parts there may be for each cell, on average, and where they are kept."""
 
     carve: Carve
     parts: int
+    store: Keeping | None = None
+
+    def found(self, box: Box) -> Parts | None:
+        """A cell's parts as an earlier run found them."""
+        return self.store.read(box) if self.store else None
+
+    def keep(self, box: Box, parts: Parts | None) -> None:
+        """Keep a cell's parts, unless time may have cut the search for them short."""
+        if self.store and parts is not None and self.carve.end == math.inf:
+            self.store.write(box, parts)
 
 
 def can_carve(network: Network, claim: Claim) -> bool:

@@ -4,6 +4,7 @@
 
     run       one line with the format; locked by the run that works here
     cells/    one file per finished block of cells, named by its key and the number of cells
+    parts/    one file per cell that was carved into parts
     new/      files that are being written
     bundle/   the bundle in the making (`slicer.family.bundle`)
 
@@ -30,14 +31,18 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 import dispatcher
 import slicer
 from dispatcher.encode import canonical_json, digest
 from dispatcher.errors import UnusableInput
 from dispatcher.literal import hex_text
+from slicer.box import Box
 from slicer.family.bundle import tool_versions, writing
 from slicer.family.counts import CellCounts, CellResult
 from slicer.partition import Block
+from slicer.search.carve import Parts
 
 PARTIAL_FORMAT = b"netslicer-partial/1\n"
 _DIGEST_LENGTH = 64
@@ -59,6 +64,43 @@ def tool_digest() -> str:
     return state.hexdigest()
 
 
+class _Files:
+    """Files named by keys, each found whole and under its own name, or not at all."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._new = folder / name, folder / "new"
+        with writing(folder):
+            self._folder.mkdir(exist_ok=True)
+            self._new.mkdir(exist_ok=True)
+
+    def read(self, key: str) -> bytes | None:
+        """What was written for a key; None if it is missing or damaged."""
+        try:
+            content = (self._folder / key).read_bytes()
+        except OSError:
+            return None
+        name, rest = f"{key}\n".encode(), content[_DIGEST_LENGTH:]
+        good = digest(rest).encode() == content[:_DIGEST_LENGTH] and rest.startswith(name)
+        return rest[len(name) :] if good else None
+
+    def write(self, key: str, content: bytes) -> None:
+        """Keep content for a key.
+
+        Raises
+        ------
+        UnusableInput
+            If it cannot be written.
+        """
+        rest = f"{key}\n".encode() + content
+        with writing(self._folder / key):
+            try:
+                (self._new / key).write_bytes(digest(rest).encode() + rest)
+            except OSError:
+                (self._new / key).unlink(missing_ok=True)  # what there is of it takes the room that others need
+                raise
+            (self._new / key).rename(self._folder / key)
+
+
 class CellStore:
     """The finished cells of one parent searched in one way; ``reused`` counts those that were found.
 
@@ -71,22 +113,14 @@ class CellStore:
     """
 
     def __init__(self, folder: Path, parent: str, search: Mapping[str, object]) -> None:
-        self._cells, self._new = folder / "cells", folder / "new"
-        self.reused = 0
-        with writing(folder):
-            self._cells.mkdir(exist_ok=True)
-            self._new.mkdir(exist_ok=True)
-        self._common: dict[str, object] = {"format": "netslicer-block/1", "parent": parent}
-        self._common |= {"search": dict(search), "tool": tool_digest()}
+        self._files, self.reused = _Files(folder, "cells"), 0
+        self._common = _common("netslicer-block/1", parent, search)
 
     def read(self, block: Block) -> list[CellResult] | None:
         """What an earlier run found; None if it is missing or damaged."""
-        key = self._key(block)
-        try:
-            results = _parse((self._cells / key).read_bytes(), key)
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        self.reused += len(results)
+        content = self._files.read(self._key(block))
+        results = None if content is None else _parse(content)
+        self.reused += len(results or ())
         return results
 
     def write(self, block: Block, results: Sequence[CellResult]) -> None:
@@ -97,43 +131,67 @@ class CellStore:
         UnusableInput
             If they cannot be written.
         """
-        key = self._key(block)
-        with writing(self._cells / key):
-            try:
-                (self._new / key).write_bytes(_content(results, key))
-            except OSError:
-                (self._new / key).unlink(missing_ok=True)  # what there is of it takes the room that others need
-                raise
-            (self._new / key).rename(self._cells / key)
+        self._files.write(self._key(block), _content(results))
 
     def _key(self, block: Block) -> str:
         """The name of a block's file. The cells' numbers are in their certificates, and start the sampling."""
-        boxes = [[[hex_text(x) for x in corner] for corner in (box.lower, box.upper)] for box in block.boxes]
-        own = {"first": block.first, "boxes": boxes, "settled": [str(settled) for settled in block.settled]}
+        settled = [str(one) for one in block.settled]
+        own = {"first": block.first, "boxes": [_corners(box) for box in block.boxes], "settled": settled}
         return f"{digest(canonical_json(self._common | own))}-{len(block.boxes)}"
 
 
-def _content(results: Sequence[CellResult], key: str) -> bytes:
-    """A block's file: the sha256 of the rest, a line that says what it is, certificates and members in turns."""
+class PartStore:
+    """The parts of cells that were carved in one way; parameters as those of `CellStore`."""
+
+    def __init__(self, folder: Path, parent: str, search: Mapping[str, object]) -> None:
+        self._files, self._common = _Files(folder, "parts"), _common("netslicer-parts/1", parent, search)
+
+    def read(self, box: Box) -> Parts | None:
+        """What an earlier run found; None if it is missing or damaged."""
+        content = self._files.read(self._key(box))
+        return None if content is None else Parts(*map(np.array, json.loads(content)))
+
+    def write(self, box: Box, parts: Parts) -> None:
+        """Keep a cell's parts; Python writes and reads float64 numbers without loss.
+
+        Raises
+        ------
+        UnusableInput
+            If they cannot be written.
+        """
+        rows = [getattr(parts, name).tolist() for name in Parts.__dataclass_fields__]
+        self._files.write(self._key(box), json.dumps(rows).encode())
+
+    def _key(self, box: Box) -> str:
+        """The name of a cell's file."""
+        return digest(canonical_json(self._common | {"box": _corners(box)}))
+
+
+def _common(name: str, parent: str, search: Mapping[str, object]) -> dict[str, object]:
+    """What all keys of a store have in common."""
+    return {"format": name, "parent": parent, "search": dict(search), "tool": tool_digest()}
+
+
+def _corners(box: Box) -> list[list[str]]:
+    """A box in a key."""
+    return [[hex_text(x) for x in corner] for corner in (box.lower, box.upper)]
+
+
+def _content(results: Sequence[CellResult]) -> bytes:
+    """A block's results: a line that says what follows, then certificates and members in turns."""
     sizes = [[len(result.certificate), len(result.member)] for result in results]
-    head = {"key": key, "sizes": sizes, "counts": [asdict(result.counts) for result in results]}
-    rest = canonical_json(head) + b"".join(result.certificate + result.member for result in results)
-    return digest(rest).encode() + rest
+    head = {"sizes": sizes, "counts": [asdict(result.counts) for result in results]}
+    return canonical_json(head) + b"".join(result.certificate + result.member for result in results)
 
 
-def _parse(content: bytes, key: str) -> list[CellResult]:
-    """The results in a block's file; ValueError, KeyError or TypeError if it is not what was written for this key."""
-    rest = content[_DIGEST_LENGTH:]
-    if digest(rest).encode() != content[:_DIGEST_LENGTH]:
-        raise ValueError("damaged")
-    start = rest.index(b"\n") + 1
-    head = json.loads(rest[:start])
-    if head["key"] != key:
-        raise ValueError("another block's file")
+def _parse(content: bytes) -> list[CellResult]:
+    """The results in what `_content` wrote."""
+    start = content.index(b"\n") + 1
+    head = json.loads(content[:start])
     results = []
     for (certificate, member), counts in zip(head["sizes"], head["counts"], strict=True):
         middle, end = start + certificate, start + certificate + member
-        results.append(CellResult(rest[start:middle], rest[middle:end], _counts(counts)))
+        results.append(CellResult(content[start:middle], content[middle:end], _counts(counts)))
         start = end
     return results
 
@@ -145,7 +203,7 @@ def _counts(record: dict[str, Any]) -> CellCounts:
 
 @contextmanager
 def working_folder(out: Path, *, resume: bool) -> Iterator[Path]:
-    """``OUT.partial/``, for this run alone. It stays if the block fails and there are finished cells in it.
+    """``OUT.partial/``, for this run alone. It stays if the block fails and there are finished cells in it, or parts.
 
     Raises
     ------
@@ -162,18 +220,28 @@ def working_folder(out: Path, *, resume: bool) -> Iterator[Path]:
         try:
             yield folder
         except BaseException:
-            _remove(folder / "bundle" if finished_cells(folder) else folder)
+            _remove(folder / "bundle" if finished_cells(folder) or carved_cells(folder) else folder)
             raise
         _remove(folder)
 
 
 def finished_cells(folder: Path) -> int:
     """How many finished cells the folder holds, as the names of its files say."""
+    numbers = (name.rpartition("-")[2] for name in _names(folder / "cells"))
+    return sum(int(number) for number in numbers if number.isdigit())
+
+
+def carved_cells(folder: Path) -> int:
+    """How many cells were carved whose parts the folder holds."""
+    return len(_names(folder / "parts"))
+
+
+def _names(folder: Path) -> list[str]:
+    """The names of a folder's files; none if it is not there."""
     try:
-        names = os.listdir(folder / "cells")  # noqa: PTH208 - names are enough, there may be many
+        return os.listdir(folder)  # noqa: PTH208 - names are enough, there may be many
     except OSError:
-        return 0
-    return sum(int(number) for number in (name.rpartition("-")[2] for name in names) if number.isdigit())
+        return []
 
 
 def _remove(folder: Path) -> None:

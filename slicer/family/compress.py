@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +16,14 @@ from slicer.certificate.verdict import Rejected
 from slicer.family.assemble import Bundle, Order, Progress, assemble
 from slicer.family.bundle import Staging
 from slicer.family.carving import Carve, Carving, can_carve
-from slicer.family.checkpoint import CellStore, finished_cells, partial_folder, working_folder
+from slicer.family.checkpoint import CellStore, PartStore, carved_cells, finished_cells, partial_folder, working_folder
 from slicer.family.claim import Claim
 from slicer.family.growth import grow
 from slicer.family.interruption import Interrupted, Interruption, interruptible
 from slicer.family.measure import read_samples
 from slicer.family.options import Options
 from slicer.family.pipeline import run_cells
-from slicer.family.tolerance import bounds
+from slicer.family.tolerance import bounds as bounds_of
 from slicer.family.workers import LokyWorkers, Workers
 from slicer.network import Network
 from slicer.partition import Partition, blocks, halve
@@ -88,11 +88,10 @@ def compress(
         ExitStack() as last,
         working_folder(out, resume=resume) as folder,
     ):
-        partition, in_time = _partition(order, end, cutting, interruption)
-        claimed = {
-            "bounds": [bound.hex() for bound in order.claim.epsilon or ()]
-        }  # of one domain, if they are relative
-        store = CellStore(folder, order.network.digest, options.search() | claimed)
+        bounds = [bound.hex() for bound in order.claim.epsilon or ()]  # of one domain, if they are relative
+        stores = folder, order.network.digest, options.search() | {"bounds": bounds}
+        partition, in_time = _partition(order, end, cutting, interruption, lambda: PartStore(*stores))
+        store = CellStore(*stores)
         results = run_cells(
             order.network.content,
             blocks(partition),
@@ -138,7 +137,7 @@ def _read(model: Path, domain: Box | str | Path, options: Options) -> Order:
     if options.samples is not None:
         samples, name = read_samples(Path(options.samples), box), digest(read_bytes(Path(options.samples)))
     record = options.record() | {"samples": name}
-    claim = Claim(options.decides, None if options.epsilon is None else bounds(options.epsilon, network, box))
+    claim = Claim(options.decides, None if options.epsilon is None else bounds_of(options.epsilon, network, box))
     return Order(f"parent{model.suffix.lower()}", content, network, box, samples, options, claim, record)
 
 
@@ -164,7 +163,11 @@ def _workers(options: Options) -> AbstractContextManager[Workers]:
 
 
 def _partition(
-    order: Order, end: float | None, cutting: Progress | None, interruption: Interruption
+    order: Order,
+    end: float | None,
+    cutting: Progress | None,
+    interruption: Interruption,
+    store: Callable[[], PartStore],
 ) -> tuple[Partition, bool]:
     """The cells, and whether there was time enough to choose them."""
     options = order.options
@@ -190,7 +193,7 @@ def _partition(
         claim=order.claim,
         samples=order.samples,
         workers=workers,
-        carving=Carving(carve, options.divided) if carves else None,
+        carving=Carving(carve, options.divided, store()) if carves else None,
         progress=cutting,
         stopped=stopped,
         interruption=interruption,
@@ -205,7 +208,8 @@ def _explained(out: Path) -> Iterator[None]:
         yield
     except Interrupted as stop:
         folder = partial_folder(out)
-        done = finished_cells(folder)
-        if done:
-            stop.kept = f"{done} finished cells are kept in {folder}: go on with the same command and --resume"
+        done, carved = finished_cells(folder), carved_cells(folder)
+        if done or carved:
+            what = f"{done} finished cells are" if done else f"the parts of {carved} cells are"
+            stop.kept = f"{what} kept in {folder}: go on with the same command and --resume"
         raise

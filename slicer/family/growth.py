@@ -27,6 +27,7 @@ from slicer.family.survive import Lost, survive
 from slicer.family.workers import Job, Raised, Workers
 from slicer.network import Network
 from slicer.partition import Partition
+from slicer.search.carve import Parts
 
 ROUND = 16  # one in so many cells is cut per round
 
@@ -69,12 +70,25 @@ def grow(
         new = tree.cut(min(max(1, tree.cells // ROUND), cells - tree.cells))
         report(tree.cells)
     if carving is not None:
-        numbers = tree.numbers()
-        boxes = [(tree.growth.boxes[number],) for number in numbers]
-        parts = look(carving.carve, boxes, lambda carved: report(cells + carved))
-        found = {number: own for number, own in zip(numbers, parts, strict=True) if own is not None}
-        tree.carve(found, carving.parts * cells)
+        tree.carve(_carved(tree, carving, look, lambda carved: report(cells + carved)), carving.parts * cells)
     return tree.growth.partition()
+
+
+def _carved(tree: Frontier, carving: Carving, look: _Looking, report: Callable[[int], None]) -> dict[int, Parts]:
+    """The parts of all cells; ``report`` is told for how many they are known. Cells of dead workers are missing."""
+    boxes = {number: tree.growth.boxes[number] for number in tree.numbers()}
+    parts = {number: found for number, box in boxes.items() if (found := carving.found(box)) is not None}
+    left = [number for number in boxes if number not in parts]
+    known = len(parts)
+
+    def keep(place: int, own: Parts | None) -> None:
+        nonlocal known
+        known += 1
+        carving.keep(boxes[left[place]], own)
+        report(known)
+
+    results = look(carving.carve, [(boxes[number],) for number in left], keep)
+    return parts | {number: own for number, own in zip(left, results, strict=True) if own is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +103,20 @@ class _Looking:
         self,
         task: Callable[..., Any],
         entries: Sequence[tuple[Any, ...]],
-        progress: Callable[[int], None] = lambda _done: None,
+        done: Callable[[int, Any], None] = lambda _place, _result: None,
     ) -> list[Any]:
-        """The task's result for every entry; None for those that killed their workers twice, or if time is up."""
+        """The task's result for every entry; None for those that killed their workers twice, or if time is up.
+
+        ``done`` is told every result, with its place, as it comes in.
+        """
         results: list[Any] = [None] * len(entries)
         if self.stopped():
             return results
         job = Job(task, entries.__getitem__, self.stopped, self.interruption)
         with closing(survive(self.workers, job, len(entries))) as outcomes:
-            for done, (place, outcome) in enumerate(outcomes, 1):
+            for place, outcome in outcomes:
                 if isinstance(outcome, Raised):
                     raise outcome.error
                 results[place] = None if isinstance(outcome, Lost) else outcome
-                progress(done)
+                done(place, results[place])
         return results

@@ -359,5 +359,5 @@ def test_bounds_are_one_for_each_output() -> None:
     """A single bound would otherwise stand for all of them."""
     parent = network_bytes(random_layers(np.random.default_rng(1)))
     for wrong in (0.5, [0.5], [0.5] * 3):
-        with pytest.raises(ValueError, match="expected 2 bounds"):
+        with pytest.raises(Refusal, match="expected a bound for each output"):
             Checker(parent, epsilon=wrong)

@@ -21,7 +21,7 @@ from tests.certificates.reference import DECIDING, DECISIONS, EXAMPLE, OPTIONS, 
 from tests.certificates.trees import closings
 from tests.certificates.truth import doubts
 
-DIGEST = "9d6a546edfcbddda83a2ad2476d7a56969106b48c4f433e8d6991257bd82c225"
+DIGEST = "4ef125f4ccfb0be7c6fd0f6b0dfc7410c8819abdd82d91875c701f4a13241d08"
 DIGEST_OF_DECISIONS = "2e1265844606bfe753923b6c1ea7d06a5425e4300925ce2b31c0de42e28b0a1a"
 
 

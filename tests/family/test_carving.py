@@ -15,9 +15,11 @@ from dispatcher.errors import UnusableInput
 from dispatcher.interpret import eval32
 from slicer.box import Box
 from slicer.certificate.verdict import Accepted
+from slicer.family import carving
 from slicer.family.block import search_block
 from slicer.family.carving import MIXED, Forest
 from slicer.family.cell import CellWorker
+from slicer.family.checkpoint import PartStore, carved_cells
 from slicer.family.claim import Claim
 from slicer.family.options import Options
 from slicer.family.terms import Terms
@@ -163,6 +165,62 @@ def test_it_is_the_same_from_any_number_of_workers_and_after_a_crash(carved, tmp
     again = slicer.compress(model, "-1:1", tmp_path / "again", options, resume=True)
     assert again.digest == bundle.digest
     assert again.reused == len(bundle.family.cells)
+
+
+def test_parts_are_found_again(tmp_path):
+    box, rng = Box(np.zeros(2), np.ones(2)), np.random.default_rng(3)
+    parts = _random_parts(rng)
+    stores = [PartStore(tmp_path, parent * 64, {"effort": effort}) for parent, effort in (("0", 1), ("1", 1), ("0", 2))]
+    stores[0].write(box, parts)
+    again = stores[0].read(box)
+    for name in Parts.__dataclass_fields__:
+        assert getattr(again, name).tolist() == getattr(parts, name).tolist()
+    assert stores[1].read(box) is stores[2].read(box) is stores[0].read(Box(np.zeros(2), np.full(2, 0.5))) is None
+    (file,) = (tmp_path / "parts").iterdir()
+    file.write_bytes(file.read_bytes()[:-3])
+    assert stores[0].read(box) is None
+
+
+def test_a_run_that_was_interrupted_while_it_carved_goes_on_there(carved, tmp_path, monkeypatch):
+    """The parts of the first three cells are kept; only the others are carved again, to the same bundle."""
+    model, bundle = carved
+    keep, asked = carving.Carving.keep, []
+
+    def interrupt(self, box, parts):
+        keep(self, box, parts)
+        asked.append(box)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(carving.Carving, "keep", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            slicer.compress(model, "-1:1", tmp_path / "bundle", Options(cells=6, parts=6, **DECIDE))
+    assert carved_cells(tmp_path / "bundle.partial") == 3
+    again = slicer.compress(model, "-1:1", tmp_path / "bundle", Options(cells=6, parts=6, **DECIDE), resume=True)
+    assert again.digest == bundle.digest
+
+    asked.clear()
+    (tmp_path / "other").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(carving.Carving, "keep", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            slicer.compress(model, "-1:1", tmp_path / "other/bundle", Options(cells=6, parts=6, **DECIDE))
+    left: list[Box] = []
+    monkeypatch.setattr(carving.Carving, "keep", lambda _self, box, _parts: left.append(box))
+    slicer.compress(model, "-1:1", tmp_path / "other/bundle", Options(cells=6, parts=6, **DECIDE))
+    assert len(left) == 3
+
+
+def test_parts_that_time_cut_short_are_not_kept(tmp_path):
+    """They would be others than those of a run that has time."""
+    store = PartStore(tmp_path, "0" * 64, {})
+    box, parts = Box(np.zeros(2), np.ones(2)), _random_parts(np.random.default_rng(3))
+    content = network().content
+    carving.Carving(carving.Carve(content, Claim("argmax"), 10, end=5.0), 4, store).keep(box, parts)
+    assert store.read(box) is None
+    carving.Carving(carving.Carve(content, Claim("argmax"), 10), 4, store).keep(box, parts)
+    assert store.read(box) is not None
 
 
 def test_a_part_whose_shared_proof_is_refused_is_searched_by_itself(monkeypatch):

@@ -250,7 +250,7 @@ def test_no_change_of_a_byte_goes_unnoticed(tmp_path):
     for length in range(0, len(content), 7):
         entry.write_bytes(content[:length])
         assert store.read(BLOCK) is None
-    assert json.loads(content[64:].split(b"\n")[0])["counts"][1]["removed"] == 1
+    assert json.loads(content[64:].split(b"\n")[1])["counts"][1]["removed"] == 1
 
 
 def test_a_cell_s_name_is_everything_that_its_result_depends_on(tmp_path, monkeypatch):

@@ -568,7 +568,7 @@ class Affine:
 
 
 class Fixed:
-    """The network in fixed point, ready for bounds on any box in the domain; ``begun`` has its first layers, if given."""
+    """The network in fixed point, ready for bounds on boxes in the domain; ``begun`` has its first layers, if given."""
 
     def __init__(self, layers: Sequence[Layer], domain: Box, bits: int, begun: Fixed | None = None) -> None:
         numbered = [layer for layer in layers if layer.op != "copy"]

@@ -41,17 +41,16 @@ class Checker:
     Raises
     ------
     Refusal
-        If they are not a network in canonical form; its ``verdict`` says where and why.
-    ValueError
-        If there is not one bound for each output.
+        If they are not a network in canonical form, or there is not one bound for each output; its ``verdict`` says
+        where and why.
     """
 
     def __init__(self, parent: bytes, decision: str | None = None, epsilon: ArrayLike | None = None) -> None:
         own, self.decision = Parent(parent), decision
         self.parent = own if decision is None else with_margins(own, decision)
         self.epsilon = None if epsilon is None else np.asarray(epsilon, np.float64)
-        if self.epsilon is not None and self.epsilon.shape != (own.outputs,):
-            raise ValueError(f"expected {own.outputs} bounds, got an array of shape {self.epsilon.shape}")
+        single = self.epsilon is None or self.epsilon.shape == (own.outputs,)
+        expect(single, "epsilon", "expected a bound for each output")
         self.mode = "decision" if decision else "bitwise" if epsilon is None else "epsilon"
 
     def check_overflow(self, lower: ArrayLike, upper: ArrayLike) -> Verdict:
