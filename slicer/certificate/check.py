@@ -582,10 +582,8 @@ class Fixed:
             self.rows.append([self._append(layer, k) for k in range(layer.width)])
         self.slot = (bits + max(self.reach).bit_length() + 11) // 8 * 8
         require(self.slot <= MAX_SLOT, PARENT, "expected a network less deep, or of less different weights")
-        self.blocks = [
-            [],
-            *map(self._blocks, numbered[1:], self.rows),
-        ]  # by place, as are the switches: sources of relus
+        # By place, as are the switches: sources of relus.
+        self.blocks = [[], *map(self._blocks, numbered[1:], self.rows)]
         self.place = [place for place, layer in enumerate(numbered) for _ in layer.units]
         switched = {source for layer in numbered if layer.op == "relu" for (source,) in layer.inputs}
         self.switches = [[unit for unit in layer.units if unit in switched] for layer in numbered]

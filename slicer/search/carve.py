@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,22 @@ class Parts:
     low: NDArray[np.int64]
     label: Labels
     volume: Array
+
+    def merged(self) -> Parts:
+        """Without the cuts below which all leaves have the same label, `NONE` among them."""
+        label, stays = self.label.copy(), np.zeros(len(self.axis), bool)
+        for node in np.flatnonzero(self.axis >= 0)[::-1]:
+            low, high = self.low[node], self.low[node] + 1
+            stays[node] = stays[low] or stays[high] or label[low] != label[high]
+            label[node] = NONE if stays[node] else label[low]
+        kept = np.zeros(len(self.axis), bool)
+        kept[0] = True
+        for node in np.flatnonzero(self.axis >= 0):
+            kept[[self.low[node], self.low[node] + 1]] = kept[node] and stays[node]
+        place = np.cumsum(kept) - 1
+        low = np.where(stays, place[self.low], -1)
+        rows: list[NDArray[Any]] = [np.where(stays, self.axis, -1), np.where(stays, self.threshold, 0.0)]
+        return Parts(*(row[kept] for row in [*rows, low, label, self.volume]))
 
 
 class Claims(Protocol):
@@ -237,10 +253,10 @@ class _Cutting:
         self.add(lower, upper, facts, tried, volumes)
 
     def parts(self) -> Parts:
-        """All nodes."""
+        """What was found, without the cuts that divide nothing."""
         cuts = [self._cuts.get(node, (-1, 0.0, -1)) for node in range(len(self._labels))]
         axis, threshold, low = zip(*cuts, strict=True)
-        return Parts(*map(np.array, (axis, threshold, low, self._labels, self._volumes)))
+        return Parts(*map(np.array, (axis, threshold, low, self._labels, self._volumes))).merged()
 
 
 def _unit_points(inputs: int) -> Array:

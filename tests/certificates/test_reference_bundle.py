@@ -21,7 +21,7 @@ from tests.certificates.reference import DECIDING, DECISIONS, EXAMPLE, OPTIONS, 
 from tests.certificates.trees import closings
 from tests.certificates.truth import doubts
 
-DIGEST = "4ef125f4ccfb0be7c6fd0f6b0dfc7410c8819abdd82d91875c701f4a13241d08"
+DIGEST = "b119f35898dd2e35a46dc5483e2ba57d9cc16d1ff9d65304f564ca9603f745aa"
 DIGEST_OF_DECISIONS = "2e1265844606bfe753923b6c1ea7d06a5425e4300925ce2b31c0de42e28b0a1a"
 
 

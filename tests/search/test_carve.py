@@ -65,6 +65,18 @@ def test_an_affine_function_is_near_in_every_settled_part(seed, effort):
             assert (np.abs(distance) <= EPSILON).all()
 
 
+def test_cuts_that_divide_nothing_are_taken_back():
+    """A tree of three cuts: below the low child both leaves have one label, below the high child they have two."""
+    axis, low = np.array([0, 1, 1, -1, -1, -1, -1]), np.array([1, 3, 5, -1, -1, -1, -1])
+    parts = Parts(axis, np.arange(7.0), low, np.array([-1, -1, -1, 4, 4, 4, NONE]), np.arange(7) / 7)
+    merged = parts.merged()
+    assert merged.axis.tolist() == [0, -1, 1, -1, -1]
+    assert merged.low.tolist() == [1, -1, 3, -1, -1]
+    assert merged.label.tolist() == [NONE, 4, NONE, 4, NONE]
+    assert merged.threshold.tolist() == [0, 0, 2, 0, 0]
+    assert merged.volume.tolist() == (np.array([0, 1, 2, 5, 6]) / 7).tolist()
+
+
 def test_carving_settles_most_of_an_easy_cell():
     """So that the other tests do not pass for want of settled parts."""
     for claims in (Winners(network(1), "argmax"), Functions(network(1), EPSILON)):
