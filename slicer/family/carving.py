@@ -72,9 +72,9 @@ class Carving:
         """A cell's parts as an earlier run found them."""
         return self.store.read(box) if self.store else None
 
-    def keep(self, box: Box, parts: Parts | None) -> None:
+    def keep(self, box: Box, parts: Parts) -> None:
         """Keep a cell's parts, unless time may have cut the search for them short."""
-        if self.store and parts is not None and self.carve.end == math.inf:
+        if self.store and self.carve.end == math.inf:
             self.store.write(box, parts)
 
 

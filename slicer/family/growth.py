@@ -19,7 +19,7 @@ from typing import Any
 from slicer.box import Box
 from slicer.family.carving import Carving
 from slicer.family.claim import BITWISE, Claim
-from slicer.family.cuts import BestCuts
+from slicer.family.cuts import BestCuts, Cut
 from slicer.family.frontier import Frontier
 from slicer.family.interruption import Interruption
 from slicer.family.measure import Samples
@@ -66,7 +66,7 @@ def grow(
 
     new = [0]
     while tree.cells < cells:
-        tree.offer(new, look(best, [tree.cell(number) for number in new]))
+        tree.offer(new, _cuts(look(best, [tree.cell(number) for number in new])))
         new = tree.cut(min(max(1, tree.cells // ROUND), cells - tree.cells))
         report(tree.cells)
     if carving is not None:
@@ -75,20 +75,32 @@ def grow(
 
 
 def _carved(tree: Frontier, carving: Carving, look: _Looking, report: Callable[[int], None]) -> dict[int, Parts]:
-    """The parts of all cells; ``report`` is told for how many they are known. Cells of dead workers are missing."""
+    """The parts of all cells; ``report`` is told for how many they are known.
+
+    Cells whose worker died, or raised an exception, are missing: their own search meets that again, and names it.
+    """
     boxes = {number: tree.growth.boxes[number] for number in tree.numbers()}
     parts = {number: found for number, box in boxes.items() if (found := carving.found(box)) is not None}
     left = [number for number in boxes if number not in parts]
     known = len(parts)
 
-    def keep(place: int, own: Parts | None) -> None:
+    def keep(place: int, outcome: object) -> None:
         nonlocal known
         known += 1
-        carving.keep(boxes[left[place]], own)
+        if isinstance(outcome, Parts):
+            carving.keep(boxes[left[place]], outcome)
         report(known)
 
-    results = look(carving.carve, [(boxes[number],) for number in left], keep)
-    return parts | {number: own for number, own in zip(left, results, strict=True) if own is not None}
+    outcomes = look(carving.carve, [(boxes[number],) for number in left], keep)
+    return parts | {number: own for number, own in zip(left, outcomes, strict=True) if isinstance(own, Parts)}
+
+
+def _cuts(outcomes: Sequence[Any]) -> list[Cut | None]:
+    """The best cuts; cells whose worker died twice have none, and are halved. An exception is raised here."""
+    for outcome in outcomes:
+        if isinstance(outcome, Raised):
+            raise outcome.error
+    return [None if isinstance(outcome, Lost) else outcome for outcome in outcomes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +117,9 @@ class _Looking:
         entries: Sequence[tuple[Any, ...]],
         done: Callable[[int, Any], None] = lambda _place, _result: None,
     ) -> list[Any]:
-        """The task's result for every entry; None for those that killed their workers twice, or if time is up.
+        """The outcome of `survive` for every entry; None if time is up.
 
-        ``done`` is told every result, with its place, as it comes in.
+        ``done`` is told every outcome, with its place, as it comes in.
         """
         results: list[Any] = [None] * len(entries)
         if self.stopped():
@@ -115,8 +127,6 @@ class _Looking:
         job = Job(task, entries.__getitem__, self.stopped, self.interruption)
         with closing(survive(self.workers, job, len(entries))) as outcomes:
             for place, outcome in outcomes:
-                if isinstance(outcome, Raised):
-                    raise outcome.error
-                results[place] = None if isinstance(outcome, Lost) else outcome
-                done(place, results[place])
+                results[place] = outcome
+                done(place, outcome)
         return results

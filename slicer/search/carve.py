@@ -32,6 +32,7 @@ Labels = NDArray[np.int64]
 
 NONE = -1  # the label of a part that is not settled
 ROUND = 16  # parts halved at a time
+HOPELESS = 4  # a cell without a settled part after one in so many of the boxes that it may cost is given up
 POINTS = 96  # inside a part; corners besides
 CORNER_DIMENSIONS = 5
 
@@ -181,12 +182,14 @@ class Functions:
 
 
 def carve(claims: Claims, box: Box, effort: int, stopped: Callable[[], bool] = lambda: False) -> Parts:
-    """Cut a cell until all parts are settled or ``effort`` boxes are bounded (at least one)."""
+    """Cut a cell until all parts are settled or ``effort`` boxes are bounded (at least one), or it looks hopeless."""
     cutting = _Cutting(claims)
     corners = box.lower.astype(np.float64)[None], box.upper.astype(np.float64)[None]
     facts = np.zeros((1, claims.prepared.relu_units), np.int8)
     cutting.add(*corners, facts, np.full(1, NONE), [1.0])
     while cutting.open and cutting.boxes + 2 <= effort and not stopped():
+        if HOPELESS * cutting.boxes > effort and not cutting.settled:
+            break
         cutting.halve(min(ROUND, (effort - cutting.boxes) // 2))
     return cutting.parts()
 
@@ -206,10 +209,10 @@ class _Open:
 
 
 class _Cutting:
-    """Parts in the making. ``open`` is a queue: the largest part first, then the oldest."""
+    """Parts in the making: boxes bounded, parts settled, and the open ones, the largest first, then the oldest."""
 
     def __init__(self, claims: Claims) -> None:
-        self.boxes = 0
+        self.boxes, self.settled = 0, 0
         self.open: list[tuple[float, int, _Open]] = []
         self._claims = claims
         self._labels: list[int] = []
@@ -224,6 +227,7 @@ class _Cutting:
         self.boxes += len(lower)
         self._volumes += volumes
         settled = claims.hold(labels, bounds, lower, upper)
+        self.settled += int(settled.sum())
         axes = split_axis(bounds, lower, upper)
         for row, axis in enumerate(axes):
             node = len(self._labels)

@@ -15,7 +15,7 @@ from dispatcher.errors import UnusableInput
 from dispatcher.interpret import eval32
 from slicer.box import Box
 from slicer.certificate.verdict import Accepted
-from slicer.family import carving
+from slicer.family import carving, compress
 from slicer.family.block import search_block
 from slicer.family.carving import MIXED, Forest
 from slicer.family.cell import CellWorker
@@ -23,9 +23,11 @@ from slicer.family.checkpoint import PartStore, carved_cells
 from slicer.family.claim import Claim
 from slicer.family.options import Options
 from slicer.family.terms import Terms
+from slicer.family.workers import Raised
 from slicer.partition import Block, Growth, blocks
 from slicer.search.carve import NONE, Parts
 from tests.family.test_decision import network, points
+from tests.family.test_growth import Here
 from tests.onnx_files import write_onnx
 from tests.random_networks import seeds
 
@@ -114,6 +116,17 @@ def test_blocks_are_consecutive_cells():
     assert [block.settled for block in found] == [(True, None, None), (None,)]
     assert [float(box.lower[0]) for block in found for box in block.boxes] == [0, 0.25, 0.375, 0.5]
     assert growth.boxes[high].lower[0] == 0.5
+
+
+class _Raising(Here):
+    """Workers that pass on what a task raises, as processes do."""
+
+    def run(self, job, places):
+        for place in places:
+            try:
+                yield place, job.task(*job.entry(place))
+            except RuntimeError as error:
+                yield place, Raised(error, "here")
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +223,22 @@ def test_a_run_that_was_interrupted_while_it_carved_goes_on_there(carved, tmp_pa
     monkeypatch.setattr(carving.Carving, "keep", lambda _self, box, _parts: left.append(box))
     slicer.compress(model, "-1:1", tmp_path / "other/bundle", Options(cells=6, parts=6, **DECIDE))
     assert len(left) == 3
+
+
+def test_a_cell_whose_carving_raises_is_searched_as_a_whole(carved, tmp_path, monkeypatch):
+    model, _ = carved
+    call = carving.Carve.__call__
+
+    def fail(self, box):
+        if box.lower[0] == -1:
+            raise RuntimeError("no parts here")
+        return call(self, box)
+
+    monkeypatch.setattr(carving.Carve, "__call__", fail)
+    monkeypatch.setattr(compress, "LokyWorkers", lambda _jobs: _Raising())
+    bundle = slicer.compress(model, "-1:1", tmp_path / "bundle", Options(cells=6, parts=6, **DECIDE))
+    assert not any(count.gate.startswith("given up") for count in bundle.counts)
+    assert 6 < len(bundle.family.cells) < len(carved[1].family.cells)
 
 
 def test_parts_that_time_cut_short_are_not_kept(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dispatcher.layers import Input, dense
 from slicer.box import Box
 from slicer.network import Network
-from slicer.search.carve import NONE, Functions, Parts, Winners, carve
+from slicer.search.carve import NONE, ROUND, Functions, Parts, Winners, carve
 from slicer.search.evaluate import evaluate
 from tests.random_networks import chain, seeds
 
@@ -106,3 +106,12 @@ def test_a_cell_of_a_point_has_one_part():
 
 def test_time_that_is_up_leaves_one_part():
     assert len(carve(Winners(network(1), "argmax"), UNIT, 400, lambda: True).axis) == 1
+
+
+def test_a_hopeless_cell_costs_a_quarter():
+    """Equal outputs again, in a network whose every halving changes the bounds."""
+    equal = Network((*network(1).layers[:-1], dense(4, np.ones((2, 6)), np.zeros(2))))
+    claims, asked = Winners(equal, "argmax"), []
+    bound, claims.wanted = claims.wanted, lambda labels: (asked.append(len(labels)), bound(labels))[1]
+    carve(claims, UNIT, 400)
+    assert 100 < sum(asked) <= 100 + 2 * ROUND
