@@ -1,8 +1,9 @@
 """A block of cells from search to checked removals: the unit of work that the pipeline hands to its workers.
 
-The cells of a block were parts of one cell (`slicer.family.carving`). Those that are settled are searched one by one.
-The others share a search, of the smallest box around them, and its member. The proof is cut to each of them, and is put
-to the checker like any other; a cell for which it is refused is searched by itself.
+The cells of a block were parts of one cell (`slicer.family.carving`). Those that are settled are searched one by one;
+affine members serve several of them where they can. The others share a search, of the smallest box around them, and its
+member. The proof is cut to each of them, and is put to the checker like any other; a cell for which it is refused is
+searched by itself.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dispatcher.plan import Affine
 from slicer.box import Box
 from slicer.certificate.verdict import Accepted
 from slicer.family.cell import CellWorker
@@ -24,10 +26,11 @@ def search_block(worker: CellWorker, block: Block, terms: Terms) -> list[CellRes
     """The results of a block's cells, in their order."""
     shared = [place for place, settled in enumerate(block.settled) if settled is False]
     results = _shared(worker, block, shared, terms) if len(shared) > 1 and not terms.stopped() else {}
+    functions: list[Affine] = []
     for place, cell in enumerate(block.cells):
         if place not in results:
             own = replace(terms, attempts=block.settled[place] is not False)
-            results[place] = worker.run(cell, block.boxes[place], own)
+            results[place] = worker.run(cell, block.boxes[place], own, functions)
     return [results[place] for place in range(len(block.boxes))]
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from dispatcher.plan import Affine
 from slicer.bounds.linear import Prepared
 from slicer.box import Box
 from slicer.certificate.verdict import Accepted, Rejected
@@ -20,7 +21,7 @@ from slicer.family.counts import CellResult, counted
 from slicer.family.gate import Gate, Gone, Units, flat
 from slicer.family.proof import read_proof
 from slicer.family.terms import Terms
-from slicer.search.affine import ROOM, fit, has_errors, with_errors
+from slicer.search.affine import ROOM, distance, fit, has_errors, with_errors
 from slicer.search.attempt import attempt
 from slicer.search.cell import CellSearch, search_cell
 from slicer.search.contest import Contest, with_margins
@@ -44,13 +45,16 @@ class CellWorker:
         self.prepared = Prepared(self.network if decision is None else with_margins(self.network, decision))
         self.contest = None if decision is None else Contest(self.prepared.relu_units, self.network.n_out)
 
-    def run(self, cell: int, box: Box, terms: Terms) -> CellResult:
-        """Search the cell, and return what the checker accepts."""
+    def run(self, cell: int, box: Box, terms: Terms, functions: list[Affine] | None = None) -> CellResult:
+        """Search the cell, and return what the checker accepts.
+
+        ``functions`` are affine members of other cells that may serve this one, too; a new one is added.
+        """
         if terms.stopped():
             return self._accepted(cell, box, None, NOTHING)
         rng, spent = np.random.default_rng([terms.seed, cell]), 0
         if terms.attempts and self.claim.epsilon is not None and has_errors(self.network):
-            near, spent = self._near(cell, box, terms, rng)
+            near, spent = self._near(cell, box, terms, rng, [] if functions is None else functions)
             if near is not None:
                 return near
         search, attested = self.search(box, terms, rng)
@@ -98,14 +102,32 @@ class CellWorker:
         counts = counted(cell, search, self.prepared.offsets, gone, verdict, given_up)
         return CellResult(certificate, member, counts)
 
-    def _near(self, cell: int, box: Box, terms: Terms, rng: np.random.Generator) -> tuple[CellResult | None, int]:
-        """The cell with an affine member, if there is one that the checker accepts; and the boxes spent."""
-        epsilon = np.array(self.claim.epsilon)
-        points = sample_points(box, rng)
-        found = fit(points, evaluate(self.prepared, points)[-1])
-        if not (found.distance <= ROOM * epsilon).all():  # NaN, in boxes so narrow that slopes overflow, is no fit
-            return None, 0
-        prepared = Prepared(with_errors(self.network, found.affine, epsilon))
+    def _near(
+        self, cell: int, box: Box, terms: Terms, rng: np.random.Generator, functions: list[Affine]
+    ) -> tuple[CellResult | None, int]:
+        """The cell with an affine member, if there is one that the checker accepts; and the boxes spent.
+
+        One of ``functions`` is tried first, so that cells share it, then a fit, which is added to them.
+        """
+        points, spent = sample_points(box, rng), 0
+        outputs = evaluate(self.prepared, points)[-1]
+        limit = ROOM * np.array(self.claim.epsilon)
+        known = [one for one in functions if (distance(one, points, outputs) <= limit).all()][:1]
+        found = fit(points, outputs)
+        own = [found.affine] if (found.distance <= limit).all() else []  # NaN, where slopes overflow, is no fit
+        for affine in known + own:
+            result, boxes = self._within(cell, box, affine, terms, rng)
+            spent += boxes
+            if result is not None:
+                functions += own if affine is found.affine else []
+                return result, spent
+        return None, spent
+
+    def _within(
+        self, cell: int, box: Box, affine: Affine, terms: Terms, rng: np.random.Generator
+    ) -> tuple[CellResult | None, int]:
+        """The cell with an affine function that is proved to be within its bounds, or None; and the boxes spent."""
+        prepared = Prepared(with_errors(self.network, affine, np.array(self.claim.epsilon)))
         errors = np.arange(prepared.relu_units) >= self.prepared.relu_units
         extremes = sample_extremes(prepared, box, rng)
         if not (extremes.largest[errors] < 0).all():
@@ -113,7 +135,7 @@ class CellWorker:
         search, spent = attempt(prepared, box, terms.effort, rng, terms.stopped, known=(extremes, errors))
         if search is None:
             return None, spent
-        gone = Gone(NOTHING, NOTHING, np.flatnonzero(errors), affine=found.affine)
+        gone = Gone(NOTHING, NOTHING, np.flatnonzero(errors), affine=affine)
         offer, verdict = self.gate.offer(cell, box, gone, search.tree.trim(gone.closed), prepared.offsets)
         if not isinstance(verdict, Accepted):
             return None, spent

@@ -47,8 +47,13 @@ def fit(points: Array, outputs: Array) -> Fit:
         weight = (solution[:-1] / half[:, None]).T.astype(np.float32)
         left = outputs - points @ weight.T.astype(np.float64)
         bias = ((left.max(axis=0) + left.min(axis=0)) / 2).astype(np.float32)
-        distance = np.abs(left - bias).max(axis=0)
-    return Fit(Affine(freeze(weight, np.float32), freeze(bias, np.float32)), distance)
+        affine = Affine(freeze(weight, np.float32), freeze(bias, np.float32))
+        return Fit(affine, distance(affine, points, outputs))
+
+
+def distance(affine: Affine, points: Array, outputs: Array) -> Array:
+    """Largest distance of an affine function from outputs ``[m, n_out]`` at points ``[m, n_in]``: ``[n_out]``."""
+    return np.asarray(np.abs(outputs - points @ affine.weight.T.astype(np.float64) - affine.bias).max(axis=0))
 
 
 def with_errors(network: Network, affine: Affine, epsilon: Array) -> Network:

@@ -22,7 +22,7 @@ from slicer.bounds.linear import Prepared
 from slicer.bounds.reference import Bounds, bound_boxes
 from slicer.box import Box, middle
 from slicer.network import Network
-from slicer.search.affine import ROOM, fit
+from slicer.search.affine import ROOM, distance, fit
 from slicer.search.branch import split_axis
 from slicer.search.contest import with_margins
 from slicer.search.evaluate import evaluate
@@ -169,11 +169,8 @@ class Functions:
 
     def _near(self, points: Array, outputs: Array, tried: int) -> int:
         """The label for one part's points ``[m, n_in]`` and outputs ``[m, n_out]``."""
-        if tried != NONE:
-            function = self.functions[tried]
-            distance = np.abs(outputs - points @ function.weight.T.astype(np.float64) - function.bias)
-            if (distance.max(axis=0) <= ROOM * self._epsilon).all():
-                return tried
+        if tried != NONE and (distance(self.functions[tried], points, outputs) <= ROOM * self._epsilon).all():
+            return tried
         found = fit(points, outputs)
         if not (found.distance <= ROOM * self._epsilon).all():  # NaN is no fit
             return NONE

@@ -280,6 +280,16 @@ def test_a_part_whose_shared_proof_is_refused_is_searched_by_itself(monkeypatch)
     assert float.fromhex(box["lower"][0]) == -0.5
 
 
+def test_an_affine_function_serves_several_parts_of_a_cell():
+    """The first part's function is near enough in the second, which by itself has another one."""
+    worker = CellWorker(network().content, Claim(epsilon=(10.0,) * 4))
+    halves = tuple(Box(np.array([x, -1], np.float32), np.array([x + 1, 1], np.float32)) for x in (-1, 0))
+    both = search_block(worker, Block(0, halves, (True, True)), Terms(100, 0))
+    assert both[0].counts.affine
+    assert both[1].counts.affine
+    assert both[0].member == both[1].member != worker.run(1, halves[1], Terms(100, 0)).member
+
+
 def test_parts_belong_to_adaptive_cells_of_their_modes():
     for wrong in ({}, {"mode": "decision", "cuts": "uniform"}):
         with pytest.raises(UnusableInput, match="--parts"):
