@@ -165,7 +165,8 @@ def page(record: dict) -> list[str]:
         "",
         f"{record['machine']}. MAC are multiply-accumulates per inference, mean over the domain's volume (and largest); "
         "*bitwise* those of a packed family that keeps every bit, with as many adaptive cells (before they are divided "
-        "into parts) and the same effort. *Cells*: so many, divided into so many. Flash: "
+        "into parts) and the same effort. *Cells*: so many, divided into so many; runs without --parts in their command "
+        "are older, had undivided cells, and half the effort for settling a whole one. Flash: "
         "the tables of the emitted C, in times the parent's. "
         + ("Every bundle was audited. " if all(run["accepted"] for run in runs) else "NOT ALL WERE ACCEPTED. ")
         + f"At {points:,} points, random and beside borders, {different:,} outcomes are not as proved.",
