@@ -59,6 +59,11 @@ class Block:
         """Their numbers."""
         return range(self.first, self.first + len(self.boxes))
 
+    @property
+    def places(self) -> dict[int, Box]:
+        """Their boxes, by their numbers."""
+        return dict(zip(self.cells, self.boxes, strict=True))
+
 
 class Growth:
     """A partition in the making: cells are cut one by one, and numbered in the order in which they come into being.

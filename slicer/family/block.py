@@ -20,6 +20,7 @@ from slicer.family.cell import CellWorker
 from slicer.family.counts import CellResult, counted
 from slicer.family.terms import Terms
 from slicer.partition import Block
+from slicer.search.verdict import TIME, Open
 
 
 def search_block(worker: CellWorker, block: Block, terms: Terms) -> list[CellResult]:
@@ -37,13 +38,13 @@ def search_block(worker: CellWorker, block: Block, terms: Terms) -> list[CellRes
 def _shared(worker: CellWorker, block: Block, places: Sequence[int], terms: Terms) -> dict[int, CellResult]:
     """Cells with one member, by their places; without those for which the checker does not accept the proof.
 
-    What the search did is counted in the first of them.
+    What the search did is counted in the first of them, that it was cut short in all.
     """
     boxes = [block.boxes[place] for place in places]
     around = Box(np.min([box.lower for box in boxes], axis=0), np.max([box.upper for box in boxes], axis=0))
     rng = np.random.default_rng([terms.seed, block.cells[places[0]]])
     search, attested = worker.search(around, replace(terms, attempts=False), rng)
-    gone = worker.gone(search.tree, attested)
+    gone, short = worker.gone(search.tree, attested), Open(TIME) in search.verdicts.values()
     whole, offsets = search.tree.trim(gone.closed), worker.prepared.offsets
     results: dict[int, CellResult] = {}
     for place, box in zip(places, boxes, strict=True):
@@ -51,6 +52,6 @@ def _shared(worker: CellWorker, block: Block, places: Sequence[int], terms: Term
         offer, verdict = worker.gate.offer(cell, box, gone, whole.within(box.lower, box.upper), offsets)
         if isinstance(verdict, Accepted):
             counts = counted(cell, search, offsets, gone, verdict, "accepted")
-            results[place] = CellResult(*offer[:2], counts)
+            results[place] = CellResult(*offer[:2], replace(counts, truncated=short))
             search = replace(search, verdicts={}, boxes=0)
     return results

@@ -48,8 +48,8 @@ def compress(
 ) -> Bundle:
     """Compress a model over a domain into a bundle directory.
 
-    Until the bundle is complete, finished cells are kept in ``OUT.partial/`` (see `slicer.family.checkpoint`). They
-    stay there if the run is killed or interrupted, or if the disk is full.
+    Until the bundle is complete, finished cells, and the parts of carved ones, are kept in ``OUT.partial/`` (see
+    `slicer.family.checkpoint`). They stay there if the run is killed or interrupted, or if the disk is full.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def compress(
     progress:
         Called with (cells done, cells in all) at the start, when nothing is done, and after each cell.
     cutting:
-        Called with (cells there are, cells in all) before that, while adaptive cuts are chosen.
+        Called with (steps done, steps in all) before that, while adaptive cuts are chosen and cells are carved.
     resume:
         Whether to use the cells that an earlier run left in ``OUT.partial/``: those with the same model, domain, cells,
         cuts, samples, effort and seed, and the same versions; the budget may be another one. The bundle is the one that

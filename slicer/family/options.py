@@ -19,6 +19,7 @@ BACKENDS = ("loky", "dask", "ray")
 CUTS = ("adaptive", "uniform")
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)  # packed first: the one without a budget
 TRUST = ("certified", "solver")
+MOST_CELLS = 131_000  # with a certificate and a member for each, as many files as readers take (CERTIFICATE.md §7)
 PARTS = 4  # of a cell, on average, in modes that can settle parts
 
 
@@ -37,7 +38,7 @@ class Options:
         In mode ``epsilon`` by how much each output may differ: a number, or one followed by ``%`` for a share of each
         output's range over the domain, as far as sampling sees it (`slicer.family.tolerance`).
     cells:
-        Number of cells to cut the domain into.
+        Number of cells to cut the domain into, before they are divided into ``parts``.
     cuts:
         ``adaptive`` where it is expected to pay (`slicer.family.growth`), ``uniform`` by halving.
     parts:
@@ -55,7 +56,8 @@ class Options:
         A ``.csv`` or ``.npy`` file of inputs as they come in use: expectations, such as that of the adaptive cuts, are
         means over them; None for means over the domain's volume.
     effort:
-        Work units (bounded boxes) per cell.
+        Work units (bounded boxes) per cell; up to `slicer.search.attempt.SOLE` times as many to look for its parts, and
+        to prove that a part needs no network.
     seed:
         Of the falsifier's random points, and of those by which cuts are chosen.
     time_limit:
@@ -124,6 +126,9 @@ class Options:
             raise UnusableInput("expected it in mode decision only", where="--decision", fix="add --mode decision")
         if self.decision is not None and self.decision not in DECISIONS:
             raise UnusableInput(f"expected {', '.join(DECISIONS)}, got {self.decision[:40]!r}", where="--decision")
+        if self.cells * self.divided > MOST_CELLS:
+            what = f"expected at most {MOST_CELLS:,} cells and parts in all, got {self.cells * self.divided:,}"
+            raise UnusableInput(what, where="--cells", fix="readers refuse bundles of very many files")
         if self.parts is not None and (self.mode == "bitwise" or self.cuts == "uniform"):
             what = "expected it with adaptive cuts in mode decision or epsilon only"
             raise UnusableInput(what, where="--parts", fix="ask for more --cells")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -73,40 +74,44 @@ def run_cells(
     interruption:
         Signals that may come meanwhile.
     """
-    left = {cell: box for block in blocks for cell, box in zip(block.cells, block.boxes, strict=True)}
+    left = {cell: box for block in blocks for cell, box in block.places.items()}
     total, searched = len(left), []
     for block in blocks:
         results = store.read(block) if store else None
         if results is None:
             searched.append(block)
-            continue
-        for cell, result in zip(block.cells, results, strict=True):
-            del left[cell]
-            yield cell, result
+        else:
+            yield from _done(block, results, left)
     keeper = Keeper(parent, claim)
     limit = _Limit(end, keeper, left, total)
     search = _Search(parent, claim, Terms(effort, seed, advising=advising))
-    job = Job(
-        search,
-        lambda place: (searched[place], limit.search_end),
-        limit.reached,
-        interruption or Interruption(),
-    )
+    entry = partial(_entry, searched, limit)
+    job = Job(search, entry, limit.reached, interruption or Interruption())
     with closing(survive(workers, job, len(searched))) as outcomes:
         for place, outcome in outcomes:
             block = searched[place]
-            for cell in block.cells:
-                del left[cell]
             if isinstance(outcome, Lost | Raised):
                 why = _why(outcome)
-                results = [keeper.result(cell, box, why) for cell, box in zip(block.cells, block.boxes, strict=True)]
+                results = [keeper.result(cell, box, why) for cell, box in block.places.items()]
             else:
                 results = outcome
                 if store and not any(result.counts.truncated for result in results):
                     store.write(block, results)
-            yield from zip(block.cells, results, strict=True)
+            yield from _done(block, results, left)
     for cell, box in left.items():
         yield cell, keeper.result(cell, box)
+
+
+def _entry(blocks: Sequence[Block], limit: _Limit, place: int) -> tuple[Block, float | None]:
+    """What a worker gets for a place: the block, and when search must end."""
+    return blocks[place], limit.search_end
+
+
+def _done(block: Block, results: Sequence[CellResult], left: dict[int, Box]) -> list[tuple[int, CellResult]]:
+    """The results by their cells, which are no longer left."""
+    for cell in block.cells:
+        del left[cell]
+    return list(zip(block.cells, results, strict=True))
 
 
 def _why(outcome: Lost | Raised) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from slicer.family.terms import Terms
 from slicer.family.workers import Raised
 from slicer.partition import Block, Growth, blocks
 from slicer.search.carve import NONE, Parts
+from slicer.search.verdict import TIME, Open
 from tests.family.test_decision import network, points
 from tests.family.test_growth import Here
 from tests.onnx_files import write_onnx
@@ -280,6 +282,21 @@ def test_a_part_whose_shared_proof_is_refused_is_searched_by_itself(monkeypatch)
     assert float.fromhex(box["lower"][0]) == -0.5
 
 
+def test_a_shared_search_that_was_cut_short_is_so_in_all_its_cells(monkeypatch):
+    worker, verdict = CellWorker(network().content, Claim("argmax")), {0: Open(TIME)}
+    search = worker.search
+
+    def short(*given):
+        found, attested = search(*given)
+        return replace(found, verdicts=found.verdicts | verdict), attested
+
+    halves = tuple(Box(np.array([x, -1], np.float32), np.array([x + 1, 1], np.float32)) for x in (-1, 0))
+    block = Block(0, halves, (False, False))
+    assert not any(result.counts.truncated for result in search_block(worker, block, Terms(50, 0)))
+    monkeypatch.setattr(worker, "search", short)
+    assert [result.counts.truncated for result in search_block(worker, block, Terms(50, 0))] == [True, True]
+
+
 def test_an_affine_function_serves_several_parts_of_a_cell():
     """The first part's function is near enough in the second, which by itself has another one."""
     worker = CellWorker(network().content, Claim(epsilon=(10.0,) * 4))
@@ -296,4 +313,8 @@ def test_parts_belong_to_adaptive_cells_of_their_modes():
             Options(parts=2, **wrong)
     with pytest.raises(UnusableInput, match="--parts"):
         Options(parts=0, mode="decision")
+    Options(cells=131_000)
+    for many in ({"cells": 131_001}, {"cells": 50_000, "mode": "decision"}):
+        with pytest.raises(UnusableInput, match="--cells: expected at most 131,000 cells"):
+            Options(**many)
     assert [Options().divided, Options(mode="decision").divided, Options(mode="decision", parts=1).divided] == [1, 4, 1]

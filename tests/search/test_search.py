@@ -198,3 +198,26 @@ def test_a_proof_cut_to_a_part_closes_what_it_did_and_nothing_false(network, see
             assert (own[node.inactive] <= 1e-3).all()
             assert (own[node.active] >= -1e-3).all()
             index = node.children[int(point[node.axis] > node.threshold)] if node.children else None
+
+
+def test_a_proof_cut_to_one_side_of_a_split_keeps_that_side():
+    """The root closes unit 0; below 0.5 unit 1 is closed, above it 2, and beyond 0.75 on the other axis 3."""
+    tree, none = ProofTree(), np.zeros(0, np.int64)
+    for units in ([0], [1], [2], [], [3]):
+        tree.add(np.array(units, np.int64), none)
+    tree.split(0, 0, 0.5, (1, 2))
+    tree.split(2, 1, 0.75, (3, 4))
+
+    def within(lower: list[float], upper: list[float]) -> ProofTree:
+        return tree.within(np.array(lower, np.float32), np.array(upper, np.float32))
+
+    def closed(part: ProofTree) -> list[list[int]]:
+        return [node.inactive.tolist() for node in part.nodes]
+
+    assert closed(within([0, 0], [0.5, 1])) == [[0, 1]]
+    assert closed(within([0.5, 0], [1, 0.75])) == [[0, 2]]
+    assert closed(within([0.5, 0.75], [1, 1])) == [[0, 2, 3]]
+    across = within([0.25, 0.75], [1, 1])
+    assert closed(across) == [[0], [1], [2, 3]]
+    assert (across.nodes[0].axis, across.nodes[0].threshold, across.nodes[0].children) == (0, 0.5, (1, 2))
+    assert closed(within([0, 0], [1, 1])) == closed(tree)
