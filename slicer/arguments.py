@@ -56,6 +56,9 @@ def _add_family_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--members", type=int, metavar="K", help="let the cells share at most so many members")
     verb.add_argument("--flash", type=int, metavar="BYTES", help="join members until the tables of the C take no more")
     verb.add_argument(
+        "--plot", metavar="FILE", help="with one of these budgets: draw flash against work as an SVG file"
+    )
+    verb.add_argument(
         "--layout",
         choices=["auto", *LAYOUTS],
         default="auto",

@@ -25,6 +25,7 @@ from slicer.family.options import TRUST
 from slicer.inspect import inspect_path
 from slicer.progress import progress_on_stderr
 from slicer.report import collect, report_html, report_json
+from slicer.report.budget_chart import budget_svg
 from slicer.summary import summarize, summary_lines
 
 EXIT_CODES = (
@@ -147,6 +148,10 @@ def _compress(arguments: argparse.Namespace) -> int:
     """Carry out ``slicer compress``."""
     options = compress_options(arguments)
     out = arguments.out or Path("artifacts") / arguments.model.stem
+    if arguments.plot is not None:
+        if not options.budgeted:
+            raise UnusableInput("expected --members or --flash, whose choice it shows", where="--plot")
+        _check_targets([arguments.plot], out)
     with progress_on_stderr(quiet=arguments.quiet) as stage:
         bundle = compress(
             arguments.model,
@@ -162,6 +167,9 @@ def _compress(arguments: argparse.Namespace) -> int:
     summary = summarize(bundle)
     record = {"bundle": str(bundle.path), "digest": bundle.digest, "truncated": bundle.truncated, **summary}
     lines = [*summary_lines(summary), f"bundle               {bundle.path} (sha256 {bundle.digest})"]
+    if arguments.plot is not None:
+        assert summary["budget"] is not None  # there is one, or the plot was refused before
+        _write(arguments.plot, budget_svg(summary["budget"]))
     _print(record, lines, arguments.json)
     return 0
 

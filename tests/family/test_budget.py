@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from slicer.family.checkpoint import partial_folder
 from slicer.family.gate import Gate, Gone
 from slicer.family.proof import read_proof
 from slicer.family.terms import Terms
+from slicer.report.budget_chart import budget_svg
 from slicer.summary import summarize, summary_lines
 from tests.family.runs import kill, start, until_cells
 from tests.onnx_files import write_onnx
@@ -166,6 +168,42 @@ def test_the_command_prints_the_table_and_writes_it_as_json(model, tmp_path, cap
     assert record["budget"]["chosen"] in record["budget"]["steps"]
     assert record["budget"]["binding"] == ["--members"]
     assert "flash, bytes" in capsys.readouterr().out
+
+
+def test_the_plot_has_every_step_and_marks_the_chosen_one(model, tmp_path, capsys):
+    words = ["compress", str(model), "--domain=0:1", "--cells", "4", "--effort", "20", "--jobs", "1", "--quiet"]
+    files = ["--json", str(tmp_path / "record.json"), "--plot", str(tmp_path / "plot.svg")]
+    assert main([*words, "--members", "2", "--out", str(tmp_path / "b"), *files]) == 0
+    budget = json.loads((tmp_path / "record.json").read_text())["budget"]
+    shapes = ET.parse(tmp_path / "plot.svg").getroot().findall(".//{http://www.w3.org/2000/svg}rect")
+    assert len(budget["steps"]) > 1
+
+    def centres(name: str) -> list[tuple[float, float]]:
+        own = [shape.attrib for shape in shapes if shape.get("class") == name]
+        return [tuple(float(one[at]) + float(one["width"]) / 2 for at in "xy") for one in own]
+
+    mean, largest = centres("mean"), centres("max")
+    assert len(mean) == len(largest) == len(budget["steps"])
+    place = budget["steps"].index(budget["chosen"])
+    assert sorted(centres("chosen")) == sorted([mean[place], largest[place]])
+    assert [x for x, _ in mean] == sorted(x for x, _ in mean)  # more flash is further right
+    heights = {step["mac_mean"]: -y for step, (_, y) in zip(budget["steps"], mean, strict=True)}
+    assert sorted(heights.values()) == [heights[mac] for mac in sorted(heights)]  # more work is higher up
+    capsys.readouterr()
+
+
+def test_one_family_alone_can_be_drawn():
+    step = {"layout": "packed", "members": 1, "flash": 10, "mac_mean": 0.0, "mac_max": 0}
+    assert budget_svg({"chosen": step, "binding": [], "steps": [step]}).count('class="chosen"') == 2
+
+
+@pytest.mark.parametrize(("words", "what"), [([], "--plot: expected --members or --flash"), (["--members", "1"], "b/")])
+def test_a_plot_that_cannot_be_drawn_is_refused_before_the_work(model, tmp_path, capsys, words, what):
+    """Without a budget there is nothing to draw; the bundle holds its own files only."""
+    given = ["compress", str(model), "--domain=0:1", *words, "--out", str(tmp_path / "b")]
+    assert main([*given, "--plot", str(tmp_path / "b/plot.svg")]) == 2
+    assert what in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "value"), [("members", 0), ("flash", 0), ("layout", "sparse")])
