@@ -32,7 +32,6 @@ from dispatcher.layers import (
 from dispatcher.tree import Leaf, Split, Tree, check_tree
 
 __all__ = [
-    "Affine",
     "Constant",
     "Decision",
     "Family",
@@ -41,6 +40,7 @@ __all__ = [
     "MemberLayer",
     "Mode",
     "Prefix",
+    "Readout",
     "Split",
     "Tree",
     "check_tree",
@@ -80,22 +80,36 @@ class MemberLayer:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Affine:
-    """An affine function of the input: weight ``[n_out, n_in]``, bias ``[n_out]``, read-only."""
+class Readout:
+    """Outputs as an affine function of some of the parent's units.
 
+    Attributes
+    ----------
+    reads:
+        Positions of layers with the units that are read, both ascending: ``((layer, (unit, …)), …)``.
+    weight, bias:
+        ``[n_out, n_read]``, for the units in this order, and ``[n_out]``; read-only.
+    """
+
+    reads: tuple[tuple[int, tuple[int, ...]], ...]
     weight: Matrix
     bias: Vector
+
+    @property
+    def affine(self) -> bool:
+        """Whether the input alone is read: an affine function is all that is left of the network."""
+        return self.reads[-1][0] == 0
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One member of a family: an entry per parent layer. Layer 0 (the input) is always whole.
 
-    In mode ``epsilon`` it may be an ``affine`` function instead, which keeps nothing but the input.
+    In mode ``epsilon`` its outputs may be a ``readout`` of units that it keeps; it keeps no outputs then.
     """
 
     layers: tuple[MemberLayer, ...]
-    affine: Affine | None = None
+    readout: Readout | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +155,8 @@ class Family:
         bounds = np.zeros(self.parent[-1].width) if self.epsilon is None else self.epsilon
         if bounds.shape != (self.parent[-1].width,) or not (bounds >= 0).all():
             raise UnusableBundle("expected a bound for each output, none of them negative", where="epsilon")
-        if self.mode != "epsilon" and any(member.affine for member in self.members):
-            raise UnusableBundle("expected no affine members, but in mode epsilon", where="members")
+        if self.mode != "epsilon" and any(member.readout for member in self.members):
+            raise UnusableBundle("expected no readouts, but in mode epsilon", where="members")
         width, shapes = self.parent[0].width, (self.lower.shape, self.upper.shape)
         if shapes != ((width,), (width,)):
             raise UnusableBundle(f"expected a domain of {width} inputs, got shapes {shapes}", where="domain")
@@ -164,11 +178,11 @@ def member_layers(parent: Layers, member: Member) -> Layers:
     A layer that nobody needs has width 0. Where a layer keeps fewer units than its source (which another layer reads
     too), a `Gather` is put between. The terms of a prefix are zero in the packed row, as ``start`` holds their sum.
     """
-    if member.affine is not None:
-        return parent[0], dense(0, member.affine.weight, member.affine.bias, name="affine")
-    packer = _Packer(parent, member)
-    for position in range(len(parent)):
+    packer, readout = _Packer(parent, member), member.readout
+    for position in range(len(parent) if readout is None else readout.reads[-1][0] + 1):
         packer.append(position)
+    if readout is not None:
+        packer.read(readout)
     return tuple(packer.layers)
 
 
@@ -218,6 +232,14 @@ class _Packer:
                 packed = Add((first, second), len(kept), layer.name)
         self.place.append(len(self.layers))
         self.layers.append(packed)
+
+    def read(self, readout: Readout) -> None:
+        """Add a readout of units of the layers so far."""
+        sources = [self._only(layer, np.array(units, np.int64)) for layer, units in readout.reads]
+        if len(sources) > 1:
+            self.layers.append(Concat(tuple(sources), readout.weight.shape[1], "read"))
+            sources = [len(self.layers) - 1]
+        self.layers.append(dense(sources[0], readout.weight, readout.bias, name="readout"))
 
     def _only(self, source: int, wanted: NDArray[np.int64]) -> int:
         """Member position of a layer holding just the wanted units of a parent layer."""

@@ -28,7 +28,8 @@ class Summary(TypedDict):
     decision: str | None  # in mode decision: argmax or argmin
     decided: float  # in mode decision: the cells' share in which one output always wins and nothing is computed
     epsilon: list[float] | None  # in mode epsilon: the bounds of the outputs
-    affine: float  # in mode epsilon: the cells' share that is served by affine functions
+    affine: float  # in mode epsilon: the cells' share that is served by affine functions of the input
+    readout: float  # and the share whose members end in readouts of hidden units
     weighted_by: str  # "volume" or "samples"
     removed_mean: float  # ReLU units removed per cell
     parent_mac: int
@@ -68,6 +69,7 @@ def summarize(bundle: Bundle) -> Summary:
         decision=family.decision,
         epsilon=None if family.epsilon is None else [float(bound) for bound in family.epsilon],
         affine=float(np.array([count.affine for count in counts]) @ weights),
+        readout=float(np.array([count.readout > 0 for count in counts]) @ weights),
         decided=float(np.array([count.classes == 1 for count in counts]) @ weights),
         weighted_by=bundle.weighted_by,
         removed_mean=float(removed @ weights),
@@ -112,6 +114,8 @@ def summary_lines(summary: Summary) -> list[str]:
     if s["epsilon"]:
         share = 100 * s["affine"]
         lines.append(f"affine               {share:>9.1f}%   of inputs: an affine function serves them")
+        share = 100 * s["readout"]
+        lines.append(f"readouts             {share:>9.1f}%   of inputs: outputs are read off hidden units")
     if s["attested"]:
         lines.append(f"attested             {s['attested']:>10,}   removals on a solver's word: no audit accepts them")
     if s["truncated_cells"]:

@@ -117,7 +117,7 @@ def c_sources(paths: Iterable[Path]) -> list[Path]:
 
 def maskable(family: Family) -> bool:
     """Whether layout ``masked`` can hold the family: affine members have numbers of their own."""
-    return not any(member.affine for member in family.members)
+    return not any(member.readout for member in family.members)
 
 
 def masked_macs(family: Family) -> NDArray[np.int64]:

@@ -3,7 +3,8 @@
 Keys: ``bundle``; ``lower``, ``upper``; ``tree``, a list of cells and of nodes ``[axis, threshold, low, high]``;
 ``cells``, each cell's member; ``layers`` of the parent, each with ``kind``, ``width``, ``sources`` and its numbers;
 ``members``, for every layer ``units`` (missing where all are left) and, where there are any, ``prefixes``
-``[unit, first, value]`` and ``constants`` ``[unit, value]``. Numbers are IEEE-754 bits in hex digits
+``[unit, first, value]`` and ``constants`` ``[unit, value]``; or, with a readout, an object with these entries as
+``layers``, and ``reads``, ``weight`` and ``bias``. Numbers are IEEE-754 bits in hex digits
 (`dispatcher.literal.bits_text`).
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dispatcher.files.member import affine_record
+from dispatcher.files.member import readout_record
 from dispatcher.layers import Add, Concat, Dense, Elementwise, Gather, Input, Layer, Relu
 from dispatcher.literal import bits_text
 from dispatcher.plan import Family, Member, MemberLayer
@@ -37,10 +38,9 @@ def family_text(family: Family, bundle_digest: str | None) -> str:
 
 
 def _member(member: Member, family: Family) -> list[dict[str, Any]] | dict[str, Any]:
-    """A member: its layers' entries, or the numbers of an affine function."""
-    if member.affine is not None:
-        return affine_record(member.affine)
-    return [_entry(entry, layer.width) for entry, layer in zip(member.layers, family.parent, strict=True)]
+    """A member: its layers' entries, and its readout, if it ends in one."""
+    entries = [_entry(entry, layer.width) for entry, layer in zip(member.layers, family.parent, strict=True)]
+    return entries if member.readout is None else readout_record(member.readout) | {"layers": entries}
 
 
 def _lines(key: str, value: Sequence[object] | str | None) -> str:

@@ -126,30 +126,15 @@ _OPERATIONS = {"add": lambda a, b: a + b, "mul": lambda a, b: a * b, "div": _div
 
 
 def _evaluate_row(point: Row, member: int) -> Row:
-    """Outputs of one input: every layer's live units, the others zero; or an affine function."""
-    if member >= 0 and isinstance(_DATA["members"][member], dict):
-        weight, bias = _affine(member)
-        return [_affine_row(point, row, b) for row, b in zip(weight, bias, strict=True)]
+    """Outputs of one input: every layer's live units, the others zero; then the readout, if there is one."""
     values: list[Row] = []
     for layer, live in zip(_LAYERS, _live(member), strict=True):
         sources = [values[source] for source in layer["sources"]]
         values.append(_layer_row(layer, live, sources) if sources else point)
-    return values[-1]
-
-
-@cache
-def _affine(member: int) -> tuple[list[Row], Row]:
-    """Weight, by rows, and bias of an affine member."""
-    record = _DATA["members"][member]
-    return [_floats(row) for row in record["weight"]], _floats(record["bias"])
-
-
-def _affine_row(point: Row, weight: Row, bias: float) -> float:
-    """One output of an affine member, term by term."""
-    total = 0.0
-    for w, x in zip(weight, point, strict=True):
-        total = _float32(total + _float32(w * x))
-    return _float32(total + bias)
+    readout = _readout(member)
+    if readout is None:
+        return values[-1]
+    return _layer_row(*readout, [[values[layer][unit] for layer, unit in readout[0]["sources"]]])
 
 
 def _layer_row(layer: Record, live: Record, sources: list[Row]) -> Row:
@@ -187,13 +172,15 @@ def _unit(layer: Record, live: Record, unit: int, active: list[tuple[int, float]
 
 def _evaluate_batch(batch: Any, member: int) -> Any:
     """Outputs ``[batch, OUTPUTS]`` of float32 inputs ``[batch, INPUTS]`` by numpy, unit by unit and term by term."""
-    if member >= 0 and isinstance(_DATA["members"][member], dict):
-        return np.array([_evaluate_row(point, member) for point in batch.tolist()], np.float32)
     values: list[Any] = []
     with np.errstate(all="ignore"):
         for layer, live in zip(_LAYERS, _live(member), strict=True):
             sources = [values[source] for source in layer["sources"]]
             values.append(_layer_batch(layer, live, sources) if sources else np.ascontiguousarray(batch.T))
+        readout = _readout(member)
+        if readout is not None:
+            read = np.array([values[layer][unit] for layer, unit in readout[0]["sources"]], np.float32)
+            values.append(_layer_batch(*readout, [read]))
     return values[-1].T
 
 
@@ -242,6 +229,7 @@ def _dense_batch(layer: Record, live: Record, source: Any) -> Any:
 def _live(member: int) -> list[Record]:
     """A member's entry for every layer; the parent's for −1."""
     entries = _DATA["members"][member] if member >= 0 else [{} for _ in _LAYERS]
+    entries = entries["layers"] if isinstance(entries, dict) else entries
     lives: list[Record] = []
     for layer, entry in zip(_LAYERS, entries, strict=True):
         live = {
@@ -253,6 +241,19 @@ def _live(member: int) -> list[Record]:
         live["reads"] = set(lives[layer["sources"][0]]["units"]) if layer["kind"] == "dense" else set()
         lives.append(live)
     return lives
+
+
+@cache
+def _readout(member: int) -> tuple[Record, Record] | None:
+    """The dense layer in which a member ends, with its entry; its sources are (layer, unit) pairs."""
+    record = _DATA["members"][member] if member >= 0 else []
+    if not isinstance(record, dict):
+        return None
+    sources = [(layer, unit) for layer, units in record["reads"] for unit in units]
+    rows, bias = [_floats(row) for row in record["weight"]], _floats(record["bias"])
+    layer = {"kind": "dense", "width": len(rows), "sources": sources, "rows": rows, "bias": bias}
+    live = {"units": list(range(len(rows))), "prefixes": {}, "constants": {}, "reads": set(range(len(sources)))}
+    return layer, live
 
 
 def _decoded(layer: Record) -> Record:

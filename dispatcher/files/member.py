@@ -13,7 +13,7 @@ from dispatcher.errors import UnusableBundle
 from dispatcher.files.network import MAX_WIDTH, expect_format
 from dispatcher.layers import Concat, Dense, Gather, Input, Layer, Layers, freeze
 from dispatcher.literal import bits_text, bits_value
-from dispatcher.plan import Affine, Constant, Member, MemberLayer, Prefix, concat_slices
+from dispatcher.plan import Constant, Member, MemberLayer, Prefix, Readout, concat_slices
 
 MEMBER_FORMAT = "netslicer-member/1"
 
@@ -36,14 +36,15 @@ def member_bytes(member: Member, parent_digest: str) -> bytes:
         for layer in member.layers
     ]
     record: dict[str, object] = {"format": MEMBER_FORMAT, "parent": parent_digest, "layers": layers}
-    if member.affine is not None:
-        record["affine"] = affine_record(member.affine)
+    if member.readout is not None:
+        record["readout"] = readout_record(member.readout)
     return canonical_json(record)
 
 
-def affine_record(affine: Affine) -> dict[str, object]:
-    """An affine member's numbers as members and certificates write them."""
-    return {"weight": [bits_text(row) for row in affine.weight], "bias": bits_text(affine.bias)}
+def readout_record(readout: Readout) -> dict[str, object]:
+    """A readout as members and certificates write it."""
+    reads = [[layer, list(units)] for layer, units in readout.reads]
+    return {"reads": reads, "weight": [bits_text(row) for row in readout.weight], "bias": bits_text(readout.bias)}
 
 
 def read_member(
@@ -63,21 +64,22 @@ def read_member(
     if fields.text("parent") != parent_digest:
         raise UnusableBundle("expected the bundle's parent, got another digest", where=f"{where}: parent")
     records = list(fields.records("layers"))
-    affine = _read_affine(fields.record("affine"), parent) if "affine" in fields else None
+    readout = _read_readout(fields.record("readout"), parent) if "readout" in fields else None
     fields.done()
     if len(records) != len(parent):
         raise UnusableBundle(f"expected {len(parent)} layers, got {len(records)}", where=where)
     shared = {} if shared is None else shared
     layers = tuple(_read_member_layer(record, layer, shared) for record, layer in zip(records, parent, strict=True))
-    if affine is None:
-        _check_member(parent, layers, where)
-    elif [entry.units for entry in layers] != [tuple(range(parent[0].width)), *[()] * (len(parent) - 1)]:
-        raise UnusableBundle("expected an affine member with all inputs and no other unit", where=where)
-    return Member(layers, affine)
+    member = Member(layers, readout)
+    _check_member(parent, member, where)
+    return member
 
 
-def _read_affine(record: Fields, parent: Layers) -> Affine:
-    """Weight and bias of an affine member."""
+def _read_readout(record: Fields, parent: Layers) -> Readout:
+    """Reads, weight and bias."""
+    reads = tuple(_read_units(entry, parent, f"{record.where}: reads") for entry in record.items("reads"))
+    if not reads or any(a[0] >= b[0] for a, b in itertools.pairwise(reads)):
+        raise UnusableBundle("expected units of strictly increasing layers", where=f"{record.where}: reads")
     rows = record.texts("weight")
     try:
         weight = [bits_value(row) for row in rows]
@@ -85,12 +87,25 @@ def _read_affine(record: Fields, parent: Layers) -> Affine:
     except ValueError as error:
         raise UnusableBundle(str(error), where=record.where) from error
     record.done()
-    n_in, n_out = parent[0].width, parent[-1].width
-    if [len(row) for row in weight] != [n_in] * n_out or len(bias) != n_out:
-        raise UnusableBundle(f"expected {n_out} rows of {n_in} numbers, and {n_out} biases", where=record.where)
+    n_read, n_out = sum(len(units) for _, units in reads), parent[-1].width
+    if [len(row) for row in weight] != [n_read] * n_out or len(bias) != n_out:
+        raise UnusableBundle(f"expected {n_out} rows of {n_read} numbers, and {n_out} biases", where=record.where)
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise UnusableBundle("expected finite numbers", where=record.where)
-    return Affine(freeze(np.array(weight), np.float32), freeze(bias, np.float32))
+    return Readout(reads, freeze(np.array(weight), np.float32), freeze(bias, np.float32))
+
+
+def _read_units(entry: object, parent: Layers, where: str) -> tuple[int, tuple[int, ...]]:
+    """Units of a layer before the last."""
+    if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], list) and entry[1]):
+        raise UnusableBundle("expected rows [layer, [unit, …]]", where=where)
+    layer, units = entry
+    if type(layer) is not int or not 0 <= layer < len(parent) - 1:
+        raise UnusableBundle("expected layers before the last", where=where)
+    good = all(type(unit) is int and 0 <= unit < parent[layer].width for unit in units)
+    if not good or any(a >= b for a, b in itertools.pairwise(units)):
+        raise UnusableBundle("expected strictly increasing units of the layer", where=where)
+    return layer, tuple(units)
 
 
 def _read_member_layer(record: Fields, layer: Layer, shared: SharedLayers) -> MemberLayer:
@@ -127,11 +142,14 @@ def _rows(record: Fields, key: str, length: int) -> list[list[Any]]:
     return rows
 
 
-def _check_member(parent: Layers, entries: tuple[MemberLayer, ...], where: str) -> None:
-    """Check that the input is whole, the output complete and every unit's element-wise sources are kept."""
-    if len(entries[0].units) != parent[0].width or len(entries[-1].units) != parent[-1].width:
+def _check_member(parent: Layers, member: Member, where: str) -> None:
+    """Check that the input is whole, what leaves complete, and every unit's element-wise sources are kept."""
+    units = [np.array(entry.units, np.int64) for entry in member.layers]
+    if len(units[0]) != parent[0].width or (member.readout is None and len(units[-1]) != parent[-1].width):
         raise UnusableBundle("expected a member with all inputs and all outputs", where=where)
-    units = [np.array(entry.units, np.int64) for entry in entries]
+    for place, read in member.readout.reads if member.readout else ():
+        if not np.isin(read, units[place]).all():
+            raise UnusableBundle("expected the units that are read to be kept", where=f"{where}: layers[{place}]")
     for position, layer in enumerate(parent):
         for source, wanted in _wanted(layer, units[position], parent):
             if not np.isin(wanted, units[source]).all():

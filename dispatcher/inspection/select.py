@@ -85,6 +85,6 @@ def _lacking_units(family: Family, relus: list[int]) -> NDArray[np.float32]:
     for member in family.members:
         row = [np.ones(family.parent[position].width, np.float32) for position in relus]
         for position, lacking in zip(relus, row, strict=True):
-            lacking[list(member.layers[position].units)] = 0  # an affine member lacks them all
+            lacking[list(member.layers[position].units)] = 0
         rows.append(np.concatenate([*row, np.zeros(0, np.float32)]))
     return np.array(rows, np.float32)

@@ -7,7 +7,7 @@ Written from CERTIFICATE.md alone, to whose sections the numbers below refer. Ch
 (§7), every file with a meaning in strict canonical form (§8), the parent (§2), that nothing overflows on the domain
 (§4), the routing tree (§7), that every member is what the removals give, byte for byte (§3), and in every cell each
 closing of the proof tree, and that every path closes every removed unit, in mode ``decision`` every output that is not
-to win, in mode ``epsilon`` all errors of an affine member (§5, §6). Not checked: see NOT_COVERED.
+to win, in mode ``epsilon`` all errors of a readout (§5, §6). Not checked: see NOT_COVERED.
 
 Floats only carry float32 numbers exactly, choose scales (any scale is sound) and format messages. Bounds are integers.
 
@@ -89,7 +89,7 @@ MAX_JSON, MAX_FILE, MAX_NESTING = 2**26, 2**34, 32  # bytes of a file that is re
 LARGEST = (2 - 2.0**-23) * 2.0**127  # float32 number
 MAX_UNITS = 2**20  # of the network; §4 asks for less than 2^20 sources of a dense unit
 MAX_OUTPUTS = 64  # of a network that decides: its margins are as many as pairs of outputs
-MAX_WEIGHTS = 2**20  # of the errors of an affine member, which grow with the square of the outputs
+MAX_WEIGHTS = 2**20  # of the errors of a readout, which grow with the square of the outputs
 MAX_SLOT = 4096  # bits; S is about 110 for ordinary networks
 MAX_WAITING = 2**24  # numbers in the boxes and facts of the open splits of a proof tree
 BITS = (44, 512)  # F of the first and of the second attempt
@@ -217,13 +217,13 @@ class Field(NamedTuple):
         self.require(all(map(math.isfinite, values)), "finite numbers")
         return values
 
-    def units(self, layers: Sequence[Layer]) -> list[Pair]:
-        """``[[relu layer, [unit, …]], …]``: layers and units strictly increasing, no empty list of units."""
+    def units(self, layers: Sequence[Layer], *, relu: bool = True) -> list[Pair]:
+        """``[[(relu) layer, [unit, …]], …]``: layers and units strictly increasing, no empty list of units."""
         pairs: list[Pair] = []
         for entry in self.items():
             first, second = entry.items(2)
             layer = first.integer(pairs[-1][0] + 1 if pairs else 0, len(layers) - 1)
-            first.require(layers[layer].op == "relu", "a relu layer")
+            first.require(layers[layer].op == "relu" or not relu, "a relu layer")
             second.require(second.value, "at least one unit")
             unit = -1
             for k in second.items():
@@ -306,18 +306,30 @@ _OPERATIONS: dict[str, Callable[..., float]] = {
 Constants = dict[int, float]  # of a layer, by unit
 Prefixes = dict[int, tuple[int, str]]  # of a dense layer, by unit: first term that is not constant, sum before it
 Rows = Sequence[Sequence[float]]
+Readout = tuple[list[Pair], Rows, Sequence[float]]  # units read, weight, bias
 Slim = tuple[Constants, Prefixes, list[Sequence[Pair]]]  # the third: what each unit still needs
 
 
-def member_of(layers: Sequence[Layer], parent: str, removed: Iterable[Pair], fixed: Constants | None = None) -> bytes:
-    """The member file that removing (relu layer, unit) pairs, and fixing outputs, gives; OverflowError if infinite."""
+def member_of(
+    layers: Sequence[Layer],
+    parent: str,
+    removed: Iterable[Pair],
+    fixed: Constants | None = None,
+    readout: tuple[Json, list[Pair]] | None = None,
+) -> bytes:
+    """The member file that removing (relu layer, unit) pairs gives; OverflowError if a constant is infinite.
+
+    Outputs may be ``fixed``, or a ``readout`` is in their place: as JSON, and the (layer, unit) pairs that it reads.
+    """
     slim = list(_slim(layers, frozenset(removed)))
     for unit, value in (fixed or {}).items():
         slim[-1][0][unit] = value
         slim[-1][1].pop(unit, None)
         slim[-1][2][unit] = []
     needed: list[set[int]] = [set() for _ in layers]
-    needed[0], needed[-1] = set(range(layers[0].width)), set(range(layers[-1].width))
+    needed[0] = set(range(layers[0].width))
+    for source, k in readout[1] if readout else [(-1, k) for k in range(layers[-1].width)]:
+        needed[source].add(k)
     for place in range(len(layers) - 1, 0, -1):
         for source, k in chain.from_iterable(slim[place][2][unit] for unit in needed[place]):
             needed[source].add(k)
@@ -328,7 +340,8 @@ def member_of(layers: Sequence[Layer], parent: str, removed: Iterable[Pair], fix
             "prefixes": [[k, *begun[k]] for k in units if k in begun],
             "constants": [[k, FLOAT32.pack(known[k]).hex()] for k in units if k in known and layer.op == "dense"],
         })  # fmt: skip
-    return canonical({"format": "netslicer-member/1", "parent": parent, "layers": rows})
+    ending = {"readout": readout[0]} if readout else {}
+    return canonical({"format": "netslicer-member/1", "parent": parent, "layers": rows, **ending})
 
 
 def _slim(layers: Sequence[Layer], removed: frozenset[Pair]) -> Iterator[Slim]:
@@ -373,13 +386,6 @@ def fixed_outputs(decision: str, outputs: int, classes: Collection[int]) -> Cons
     return {k: 0.0 if k in classes else lost for k in range(outputs) if k not in classes or len(classes) == 1}
 
 
-def affine_member(layers: Sequence[Layer], parent: str, affine: Json) -> bytes:
-    """The member file of an affine function."""
-    nothing: dict[str, Json] = {"units": [], "prefixes": [], "constants": []}
-    rows = [nothing | {"units": [*range(layers[0].width)]}, *[nothing] * (len(layers) - 1)]
-    return canonical({"format": "netslicer-member/1", "parent": parent, "layers": rows, "affine": affine})
-
-
 def margins(layers: Sequence[Layer], decision: str) -> list[Layer]:
     """The two layers by which it is proved that outputs do not win (§5)."""
     last, first = layers[-1], 1 + max(chain.from_iterable(layer.units for layer in layers))
@@ -395,10 +401,10 @@ def margins(layers: Sequence[Layer], decision: str) -> list[Layer]:
     ]
 
 
-def errors(layers: Sequence[Layer], weight: Rows, bias: Sequence[float], epsilon: Sequence[float]) -> list[Layer]:
-    """The four layers by which it is proved that an affine member is within its bounds (§5)."""
-    first = 1 + max(chain.from_iterable(layer.units for layer in layers))
-    n, given = len(bias), [*layers[-1].units, *layers[0].units]
+def errors(layers: Sequence[Layer], readout: Readout, epsilon: Sequence[float]) -> list[Layer]:
+    """The four layers by which it is proved that a readout is within its bounds (§5)."""
+    first, (read, weight, bias) = 1 + max(chain.from_iterable(layer.units for layer in layers)), readout
+    n, given = len(bias), [*layers[-1].units, *(layers[place].units[k] for place, k in read)]
     require(2 * n * len(given) <= MAX_WEIGHTS, PARENT, f"expected errors of at most {MAX_WEIGHTS} weights")
     rows = [[float(j == i) for j in range(n)] + [-w for w in weight[i]] for i in range(n)]
     rows += [[-w for w in row] for row in rows]
@@ -624,9 +630,9 @@ class Fixed:
             bounds.low[k], bounds.high[k] = scaled(Fraction(low), shift), -scaled(Fraction(-high), shift)
         return bounds
 
-    def overflows(self) -> list[int]:
-        """The units whose sums may exceed 2^126 on the domain, by the interval rule (§4)."""
-        bounds, found = self._set(self.domain), []
+    def overflows(self, box: Box) -> list[int]:
+        """The units whose sums may exceed 2^126 on a box, by the interval rule (§4)."""
+        bounds, found = self._set(box), []
         for block in chain(*self.blocks):
             loads = zip(block.units, block.load(bounds), strict=True) if isinstance(block, Affine) else ()
             found += [unit for unit, load in loads if load > 1 << (126 + self.bits - self.exponents[unit])]
@@ -834,7 +840,7 @@ class Bundle:
         self.parent, _ = self.entries[PARENT]  # digest and size of what was read
         self._read_family(read_json(self.read(FAMILY), FAMILY))
         plain = Proof(self.layers, self.domain)
-        large = failures(plain.fixed, Fixed.overflows)
+        large = failures(plain.fixed, lambda fixed: fixed.overflows(self.domain))
         extended = [*self.layers, *margins(self.layers, self.decision)] if self.decision else []
         self.proof = Proof(extended, self.domain, plain) if extended else plain
         require(not large, PARENT, f"expected sums of at most 2^126 on the domain, not so in its units {large[:3]}")
@@ -875,7 +881,7 @@ class Bundle:
         where, file = CERTIFICATE.format(cell), MEMBER.format(self.members[cell])
         certificate = read_json(self.read(where), where)
         keys = ("format", "mode", "cell", "box", "parent", "member", "removed", "tree")
-        optional = ["attested", "affine"] if self.mode == "epsilon" else ["attested"]
+        optional = ["attested", "readout"] if self.mode == "epsilon" else ["attested"]
         fields = certificate.record(*keys, *["classes"] * bool(self.decision), optional=optional)
         values = ("netslicer-certificate/2", self.mode, cell, self.parent, self.members[cell])
         for key, value in zip(("format", "mode", "cell", "parent", "member"), values, strict=True):
@@ -898,12 +904,8 @@ class Bundle:
 
     def _claimed(self, fields: dict[str, Field], box: Box, removed: list[Pair]) -> tuple[bytes, Proof, Demands]:
         """The member's file, and how it is proved, besides the removals."""
-        if "affine" in fields:
-            weight, bias = self._affine(fields["affine"], box)
-            proof = Proof([*self.layers, *errors(self.layers, weight, bias, self.epsilon)], self.domain, self.proof)
-            every = [[(len(self.layers) + 3, k)] for k in range(2 * len(bias))]
-            member = affine_member(self.layers, self.parent, fields["affine"].value)
-            return member, proof, Demands(every, "all errors of the affine member")
+        if "readout" in fields:
+            return self._ending(fields["readout"], box, removed)
         if not self.decision:
             return member_of(self.layers, self.parent, removed), self.proof, Demands()
         classes = self._classes(fields["classes"])
@@ -912,16 +914,19 @@ class Bundle:
         member = member_of(self.layers, self.parent, removed, fixed_outputs(self.decision, n, classes))
         return member, self.proof, Demands(lost, "every output outside of classes")
 
-    def _affine(self, file: Field, box: Box) -> tuple[list[tuple[float, ...]], tuple[float, ...]]:
-        """Weight and bias of an affine member, which must not overflow on its cell (§4)."""
-        fields, (first, last) = file.record("weight", "bias"), (self.layers[0], self.layers[-1])
-        weight = [row.vector(first.width) for row in fields["weight"].items(last.width)]
-        bias = fields["bias"].vector(last.width)
-        sizes = [max(-lower, upper) for lower, upper in zip(*box, strict=True)]
-        for row, b in zip(weight, bias, strict=True):
-            size = abs(Fraction(b)) + sum(abs(Fraction(w)) * Fraction(x) for w, x in zip(row, sizes, strict=True))
-            file.require(size <= 2**126, "sums of at most 2^126 on the cell")
-        return weight, bias
+    def _ending(self, file: Field, box: Box, removed: list[Pair]) -> tuple[bytes, Proof, Demands]:
+        """The same for a member with a readout, which must not overflow on its cell (§4)."""
+        fields, n = file.record("reads", "weight", "bias"), self.layers[-1].width
+        read = fields["reads"].units(self.layers[:-1], relu=False)
+        fields["reads"].require(read, "at least one unit")
+        weight = [row.vector(len(read)) for row in fields["weight"].items(n)]
+        layers = [*self.layers, *errors(self.layers, (read, weight, fields["bias"].vector(n)), self.epsilon)]
+        proof, sums = Proof(layers, self.domain, self.proof), {*layers[-3].units}
+        large = failures(proof.fixed, lambda fixed: [*sums.intersection(fixed.overflows(box))])
+        file.require(not large, "sums of at most 2^126 on the cell")
+        every = [[(len(layers) - 1, k)] for k in range(2 * n)]
+        member = member_of(self.layers, self.parent, removed, readout=(file.value, read))
+        return member, proof, Demands(every, "all errors of the readout")
 
     def _classes(self, file: Field) -> list[int]:
         """The outputs that may win."""

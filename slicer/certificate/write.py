@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatcher.encode import canonical_json
-from dispatcher.files.member import affine_record
+from dispatcher.files.member import readout_record
 from dispatcher.literal import hex_text
-from dispatcher.plan import Affine, Mode
+from dispatcher.plan import Mode, Readout
 from slicer.box import Box
 from slicer.search.tree import ProofTree, TreeNode
 
@@ -29,7 +29,7 @@ def certificate_bytes(
     attested: NDArray[np.int64] = NOTHING,
     mode: Mode = "bitwise",
     classes: Sequence[int] | None = None,
-    affine: Affine | None = None,
+    readout: Readout | None = None,
 ) -> bytes:
     """Canonical bytes of a certificate.
 
@@ -43,8 +43,8 @@ def certificate_bytes(
         Those of them that rest on a solver's word.
     classes:
         In mode ``decision`` the outputs that may win; else None.
-    affine:
-        In mode ``epsilon`` the affine member, if it is one.
+    readout:
+        In mode ``epsilon`` that of the member, if it ends in one.
     tree:
         The trimmed proof tree, in preorder.
     offsets:
@@ -64,8 +64,8 @@ def certificate_bytes(
         record["attested"] = unit_lists(attested, offsets)
     if classes is not None:
         record["classes"] = list(classes)
-    if affine is not None:
-        record["affine"] = affine_record(affine)
+    if readout is not None:
+        record["readout"] = readout_record(readout)
     return canonical_json(record)
 
 

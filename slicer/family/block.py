@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dispatcher.plan import Affine
+from dispatcher.plan import Readout
 from slicer.box import Box
 from slicer.certificate.verdict import Accepted
 from slicer.family.cell import CellWorker
@@ -27,7 +27,7 @@ def search_block(worker: CellWorker, block: Block, terms: Terms) -> list[CellRes
     """The results of a block's cells, in their order."""
     shared = [place for place, settled in enumerate(block.settled) if settled is False]
     results = _shared(worker, block, shared, terms) if len(shared) > 1 and not terms.stopped() else {}
-    functions: list[Affine] = []
+    functions: list[Readout] = []
     for place, cell in enumerate(block.cells):
         if place not in results:
             own = replace(terms, attempts=block.settled[place] is not False)
@@ -45,13 +45,19 @@ def _shared(worker: CellWorker, block: Block, places: Sequence[int], terms: Term
     rng = np.random.default_rng([terms.seed, block.cells[places[0]]])
     search, attested = worker.search(around, replace(terms, attempts=False), rng)
     gone, short = worker.gone(search.tree, attested), Open(TIME) in search.verdicts.values()
-    whole, offsets = search.tree.trim(gone.closed), worker.prepared.offsets
+    tree, offsets = search.tree, worker.prepared.offsets
+    for ending in worker.shorter(around, search, attested, terms, rng):
+        search = replace(search, boxes=search.boxes + ending.boxes)
+        if ending.proved is not None:
+            tree, gone, offsets = ending.proved.search.tree, ending.proved.gone, ending.proved.offsets
+            break
+    whole = tree.trim(gone.closed)
     results: dict[int, CellResult] = {}
     for place, box in zip(places, boxes, strict=True):
         cell = block.cells[place]
         offer, verdict = worker.gate.offer(cell, box, gone, whole.within(box.lower, box.upper), offsets)
         if isinstance(verdict, Accepted):
-            counts = counted(cell, search, offsets, gone, verdict, "accepted")
+            counts = counted(cell, search, worker.prepared.offsets, gone, verdict, "accepted")
             results[place] = CellResult(*offer[:2], replace(counts, truncated=short))
             search = replace(search, verdicts={}, boxes=0)
     return results

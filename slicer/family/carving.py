@@ -24,9 +24,9 @@ from dispatcher.files import read_network
 from slicer.box import Box
 from slicer.family.claim import Claim
 from slicer.network import Network
-from slicer.search.affine import has_errors
 from slicer.search.attempt import SOLE
 from slicer.search.carve import NONE, Claims, Functions, Parts, Winners, carve
+from slicer.search.readout import has_errors
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

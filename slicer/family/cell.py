@@ -6,28 +6,26 @@ not accept is never returned: the cell then keeps its units.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
-from dispatcher.plan import Affine
+from dispatcher.plan import Readout
 from slicer.bounds.linear import Prepared
 from slicer.box import Box
 from slicer.certificate.verdict import Accepted, Rejected
 from slicer.certificate.write import NOTHING
 from slicer.family.claim import BITWISE, Claim
 from slicer.family.counts import CellResult, counted
+from slicer.family.ending import Ending, Endings, Proved
 from slicer.family.gate import Gate, Gone, Units, flat
 from slicer.family.proof import read_proof
 from slicer.family.terms import Terms
-from slicer.search.affine import ROOM, distance, fit, has_errors, with_errors
-from slicer.search.attempt import attempt
 from slicer.search.cell import CellSearch, search_cell
 from slicer.search.contest import Contest, with_margins
 from slicer.search.decide import decide_cell
-from slicer.search.evaluate import evaluate
-from slicer.search.falsify import sample_extremes, sample_points
 from slicer.search.tree import ProofTree, TreeNode
 
 # How often a cell's proof is offered to the checker, each time without the closings it refused with all facts.
@@ -44,21 +42,31 @@ class CellWorker:
         self.network = self.gate.network
         self.prepared = Prepared(self.network if decision is None else with_margins(self.network, decision))
         self.contest = None if decision is None else Contest(self.prepared.relu_units, self.network.n_out)
+        self.endings = None if claim.epsilon is None else Endings(self.prepared, claim.epsilon)
 
-    def run(self, cell: int, box: Box, terms: Terms, functions: list[Affine] | None = None) -> CellResult:
+    def run(self, cell: int, box: Box, terms: Terms, functions: list[Readout] | None = None) -> CellResult:
         """Search the cell, and return what the checker accepts.
 
-        ``functions`` are affine members of other cells that may serve this one, too; a new one is added.
+        ``functions`` are affine functions that serve other cells, and may serve this one, too; a new one is added.
         """
         if terms.stopped():
             return self._accepted(cell, box, None, NOTHING)
         rng, spent = np.random.default_rng([terms.seed, cell]), 0
-        if terms.attempts and self.claim.epsilon is not None and has_errors(self.network):
-            near, spent = self._near(cell, box, terms, rng, [] if functions is None else functions)
-            if near is not None:
-                return near
+        known = [] if functions is None else functions
+        for ending in self.endings.affine(box, terms, rng, known) if terms.attempts and self.endings else ():
+            spent += ending.boxes
+            result = self._ended(cell, box, ending.proved)
+            if result is not None:
+                known += [] if any(one is ending.readout for one in known) else [ending.readout]
+                return result
         search, attested = self.search(box, terms, rng)
-        return self._accepted(cell, box, replace(search, boxes=search.boxes + spent), attested)
+        search = replace(search, boxes=search.boxes + spent)
+        for ending in self.shorter(box, search, attested, terms, rng):
+            search = replace(search, boxes=search.boxes + ending.boxes)
+            result = self._ended(cell, box, ending.proved, search)
+            if result is not None:
+                return result
+        return self._accepted(cell, box, search, attested)
 
     def search(self, box: Box, terms: Terms, rng: np.random.Generator) -> tuple[CellSearch, Units]:
         """What can be removed on a box; and the units that are inactive on the word of an adviser who is trusted."""
@@ -69,6 +77,13 @@ class CellWorker:
             search = decide_cell(self.prepared, self.contest, *how, adviser=terms.adviser(), attempts=terms.attempts)
         word = search.hinted if terms.trusting else NOTHING
         return search, word[word < self.network.relu_units]
+
+    def shorter(
+        self, box: Box, search: CellSearch, attested: Units, terms: Terms, rng: np.random.Generator
+    ) -> Iterator[Ending]:
+        """Readouts that leave less than the member without the units that a search of the box found, shortest first."""
+        if self.endings is not None and not len(attested) and not terms.stopped():
+            yield from self.endings.shorter(box, self.gone(search.tree, attested).proved, terms, rng)
 
     def shrink(self, cell: int, box: Box, result: CellResult, removed: Units) -> CellResult:
         """The same cell with fewer units removed (flat numbers, ascending), and no more proof than they need."""
@@ -102,45 +117,19 @@ class CellWorker:
         counts = counted(cell, search, self.prepared.offsets, gone, verdict, given_up)
         return CellResult(certificate, member, counts)
 
-    def _near(
-        self, cell: int, box: Box, terms: Terms, rng: np.random.Generator, functions: list[Affine]
-    ) -> tuple[CellResult | None, int]:
-        """The cell with an affine member, if there is one that the checker accepts; and the boxes spent.
+    def _ended(self, cell: int, box: Box, proved: Proved | None, search: CellSearch | None = None) -> CellResult | None:
+        """The cell with a member that ends in a readout, if the checker accepts it.
 
-        One of ``functions`` is tried first, so that cells share it, then a fit, which is added to them.
+        ``search`` is the one to be counted; None for that of the proof.
         """
-        points, spent = sample_points(box, rng), 0
-        outputs = evaluate(self.prepared, points)[-1]
-        limit = ROOM * np.array(self.claim.epsilon)
-        known = [one for one in functions if (distance(one, points, outputs) <= limit).all()][:1]
-        found = fit(points, outputs)
-        own = [found.affine] if (found.distance <= limit).all() else []  # NaN, where slopes overflow, is no fit
-        for affine in known + own:
-            result, boxes = self._within(cell, box, affine, terms, rng)
-            spent += boxes
-            if result is not None:
-                functions += own if affine is found.affine else []
-                return result, spent
-        return None, spent
-
-    def _within(
-        self, cell: int, box: Box, affine: Affine, terms: Terms, rng: np.random.Generator
-    ) -> tuple[CellResult | None, int]:
-        """The cell with an affine function that is proved to be within its bounds, or None; and the boxes spent."""
-        prepared = Prepared(with_errors(self.network, affine, np.array(self.claim.epsilon)))
-        errors = np.arange(prepared.relu_units) >= self.prepared.relu_units
-        extremes = sample_extremes(prepared, box, rng)
-        if not (extremes.largest[errors] < 0).all():
-            return None, 0
-        search, spent = attempt(prepared, box, terms.effort, rng, terms.stopped, known=(extremes, errors))
-        if search is None:
-            return None, spent
-        gone = Gone(NOTHING, NOTHING, np.flatnonzero(errors), affine=affine)
-        offer, verdict = self.gate.offer(cell, box, gone, search.tree.trim(gone.closed), prepared.offsets)
+        if proved is None:
+            return None
+        search = search or proved.search
+        tree = proved.search.tree.trim(proved.gone.closed)
+        offer, verdict = self.gate.offer(cell, box, proved.gone, tree, proved.offsets)
         if not isinstance(verdict, Accepted):
-            return None, spent
-        counts = counted(cell, search, self.prepared.offsets, gone, verdict, "accepted")
-        return CellResult(*offer[:2], counts), spent
+            return None
+        return CellResult(*offer[:2], counted(cell, search, self.prepared.offsets, proved.gone, verdict, "accepted"))
 
     def gone(self, tree: ProofTree, attested: Units) -> Gone:
         """All that a tree allows to claim."""

@@ -29,7 +29,9 @@ class CellCounts:
     classes:
         In mode ``decision`` how many outputs may win in the cell; else 0.
     affine:
-        Whether the member is an affine function (mode ``epsilon``).
+        Whether an affine function of the input is all that is left (mode ``epsilon``).
+    readout:
+        How many hidden units the member's readout reads, where it ends in one (mode ``epsilon``); else 0.
     truncated:
         Whether the time limit stopped the search.
     gate:
@@ -53,6 +55,7 @@ class CellCounts:
     attested: int = 0
     classes: int = 0
     affine: bool = False
+    readout: int = 0
     witnesses: tuple[tuple[int, int, int, str], ...] = ()
 
 
@@ -78,7 +81,8 @@ def counted(
         removed=verdict.removed,
         attested=verdict.attested,
         classes=len(gone.classes or ()),
-        affine=gone.affine is not None,
+        affine=gone.readout is not None and gone.readout.affine,
+        readout=0 if gone.readout is None else sum(len(units) for layer, units in gone.readout.reads if layer),
         nodes=verdict.nodes,
         gate=gate,
         witnesses=tuple((*place, *witness) for place, witness in zip(places, found, strict=True)),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dispatcher.encode import digest
 from dispatcher.files import member_bytes, read_network
-from dispatcher.plan import Affine
+from dispatcher.plan import Readout
 from slicer.bounds.reference import MARGIN
 from slicer.box import Box
 from slicer.certificate.rigorous import Checker
@@ -17,7 +17,6 @@ from slicer.certificate.verdict import Rejected, Verdict
 from slicer.certificate.write import NOTHING, certificate_bytes, unit_lists
 from slicer.family.claim import Claim
 from slicer.network import Network
-from slicer.reduce.affine import affine_member
 from slicer.reduce.classes import fixed_outputs
 from slicer.reduce.member import build_member
 from slicer.search.tree import ProofTree
@@ -38,15 +37,15 @@ class Gone:
         In mode ``decision`` the margins by which the tree proves that outputs do not win (`slicer.search.contest`).
     classes:
         In mode ``decision`` the outputs that may win; else None.
-    affine:
-        In mode ``epsilon`` the affine function that is the member, if it is one; ``lost`` are its errors then.
+    readout:
+        In mode ``epsilon`` that in which the member ends, if it does; ``lost`` are its errors then.
     """
 
     proved: Units
     attested: Units
     lost: Units = field(default_factory=lambda: NOTHING)
     classes: list[int] | None = None
-    affine: Affine | None = None
+    readout: Readout | None = None
 
     @property
     def closed(self) -> Units:
@@ -88,10 +87,7 @@ class Gate:
         fixed, classes = None, gone.classes
         if self.claim.decision is not None and classes is not None:
             fixed = fixed_outputs(self.claim.decision, self.network.n_out, classes)
-        reduced = build_member(self.network, by_layer, fixed)
-        if gone.affine is not None:
-            reduced = affine_member(self.network, gone.affine)
-        member = member_bytes(reduced, self._parent)
+        member = member_bytes(build_member(self.network, by_layer, fixed, gone.readout), self._parent)
         names, attested = (self._parent, digest(member)), gone.attested
         certificate = certificate_bytes(
             cell,
@@ -103,7 +99,7 @@ class Gate:
             attested=attested,
             mode=self.claim.mode,
             classes=classes,
-            affine=gone.affine,
+            readout=gone.readout,
         )
         trusted = len(attested) > 0  # whoever gave them trusts the solver
         corners = box.lower, box.upper

@@ -17,8 +17,8 @@ from dispatcher.plan import Decision
 from slicer.family.claim import Claim
 from slicer.family.parts import POINTS, THRESHOLDS, Parts
 from slicer.network import Network
-from slicer.search.affine import ROOM
 from slicer.search.contest import with_margins
+from slicer.search.readout import ROOM
 
 Array = NDArray[np.float64]
 

@@ -1,7 +1,8 @@
 """Units nobody reads.
 
 Requires: the constants of every layer (`slicer.reduce.constants`).
-Does: walks from the outputs back and collects the units that the member still has to compute.
+Does: walks back from the outputs, or from the units that a readout reads, and collects the units that the member still
+has to compute.
 Ensures: every operand that can change a bit of an output is kept.
 Proof: CERTIFICATE.md §3. A dense unit does not need terms with weight zero, terms that are exactly zero (omission, §2)
 and the terms of its prefix; a constant dense unit needs nothing.
@@ -9,6 +10,8 @@ Reference: dead-code elimination; a zero weight is an edge that does not exist.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +24,14 @@ from slicer.reduce.prefixes import first_variable
 Mask = NDArray[np.bool_]
 
 
-def needed_units(network: Network, constants: list[Constants]) -> list[Mask]:
-    """Which units of every layer are needed, ``[n]`` per layer."""
+def needed_units(
+    network: Network, constants: list[Constants], reads: Sequence[tuple[int, Sequence[int]]] | None = None
+) -> list[Mask]:
+    """Which units of every layer are needed, ``[n]`` per layer, for all outputs or for ``reads``: (layer, units)."""
     needed = [np.zeros(layer.width, bool) for layer in network.layers]
     needed[0][:] = True
-    needed[-1][:] = True
+    for position, units in [(-1, range(network.n_out))] if reads is None else reads:
+        needed[position][list(units)] = True
     for position in range(len(network.layers) - 1, 0, -1):
         _mark_sources(network, position, constants, needed)
     return needed

@@ -44,7 +44,7 @@ def cell_records(bundle: Bundle, audit: Audit) -> tuple[CellRecord, ...]:
             certificate = json.loads(bundle.read(certificate_file(cell)))
             attested = {layer: set(units) for layer, units in certificate.get("attested", [])}
             member = family.members[family.cells[cell]]
-            if member.affine is None:
+            if member.readout is None or not member.readout.affine:
                 removals = _removals(network, member, _closed(certificate), attested)
             classes = tuple(certificate.get("classes", ()))
             proof = _proof(certificate["tree"], verdict.margin)

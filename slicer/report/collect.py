@@ -253,7 +253,8 @@ def _members(family: Family, parent_digest: str) -> tuple[MemberRecord, ...]:
             units=tuple(len(entry.units) for entry in member.layers),
             prefixes=sum(len(entry.prefixes) for entry in member.layers),
             constants=sum(len(entry.constants) for entry in member.layers),
-            affine=member.affine is not None,
+            affine=member.readout is not None and member.readout.affine,
+            readout=member.readout is not None,
             cells=cells[index],
         )
         for index, member in enumerate(family.members)

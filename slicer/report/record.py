@@ -139,7 +139,10 @@ class LayerRecord:
 
 @dataclass(frozen=True, slots=True)
 class MemberRecord:
-    """One member: its file's digest, its cost, kept units per layer, constant prefixes and units; or it is affine."""
+    """One member: its file's digest, its cost, kept units per layer, constant prefixes and units.
+
+    It may end in a readout, even of the inputs alone (``affine``).
+    """
 
     sha256: str
     cost: CostRecord
@@ -147,6 +150,7 @@ class MemberRecord:
     prefixes: int
     constants: int
     affine: bool
+    readout: bool
     cells: int
 
 

@@ -38,9 +38,10 @@ _EPSILON = (
     "infinity on the way."
 )
 
-_AFFINE = (
-    "In a cell the member is either an affine function of the inputs, proved to be within the bounds at every input of "
-    "the cell, the rounding of both networks included, in any order of summation; or it keeps the parent's bits."
+_READOUT = (
+    "In a cell the member either keeps the parent's bits; or it ends in a readout, an affine function of the inputs or "
+    "of units that keep the parent's bits, which is proved to be within the bounds at every input of the cell, the "
+    "rounding of both networks included."
 )
 
 _BUDGET = (
@@ -117,5 +118,5 @@ def statement(
         claim, means = _DECISION.format(word), (_DECIDED, *_EVALUATION)
     if mode == "epsilon":
         bounds = "" if epsilon is None else f": {', '.join(f'{bound:.9g}' for bound in epsilon)}"
-        claim, means = _EPSILON.format(bounds), (_AFFINE, _BUDGET, *_EVALUATION)
+        claim, means = _EPSILON.format(bounds), (_READOUT, _BUDGET, *_EVALUATION)
     return Statement(claim, means, assumptions, _NOT_CLAIMED)

@@ -144,6 +144,8 @@ def _removed(index: int, cell: CellRecord, contents: Contents, labels: Sequence[
     lines: list[str] = list(_reasons(cell)) if cell.proof is None else [_layer(row, labels) for row in cell.removals]
     if member.affine:
         lines.append("the whole network: an affine function of the inputs is within the bounds")
+    elif member.readout:
+        lines.append("all layers behind those of the readout, which is within the bounds")
     if cell.classes:
         lines.append(f"outputs that may win: {' '.join(map(str, cell.classes))}")
     if member.prefixes or member.constants:

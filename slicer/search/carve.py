@@ -2,7 +2,7 @@
 
 A cell is halved again and again, the largest part first, and every part is bounded once. A part is *settled* where the
 bounds prove a claim after which no network is needed: one output always wins (`slicer.search.contest`), or an affine
-function is near enough (`slicer.search.affine`). What is found says where cuts are worth their cost
+function is near enough (`slicer.search.readout`). What is found says where cuts are worth their cost
 (`slicer.family.carving`); the parts that become cells are searched and proved like all others.
 """
 
@@ -16,16 +16,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatcher.plan import Affine, Decision
+from dispatcher.plan import Decision, Readout
 from slicer.bounds.backward import Tasks, backward
 from slicer.bounds.linear import Prepared
 from slicer.bounds.reference import Bounds, bound_boxes
 from slicer.box import Box, middle
 from slicer.network import Network
-from slicer.search.affine import ROOM, distance, fit
 from slicer.search.branch import split_axis
 from slicer.search.contest import with_margins
 from slicer.search.evaluate import evaluate
+from slicer.search.readout import ROOM, all_inputs, distance, fit
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -133,10 +133,10 @@ class Functions:
     """
 
     def __init__(self, network: Network, epsilon: Array) -> None:
-        self.prepared, self._epsilon = Prepared(network), epsilon
+        self.prepared, self._epsilon, self._reads = Prepared(network), epsilon, all_inputs(network)
         self._last = len(network.layers) - 1
         self._unit = _unit_points(network.n_in)
-        self.functions: list[Affine] = []
+        self.functions: list[Readout] = []
 
     def propose(self, lower: Array, upper: Array, tried: Labels) -> Labels:
         """The parent's function, else a fit to the part's points, if it is near enough."""
@@ -171,10 +171,10 @@ class Functions:
         """The label for one part's points ``[m, n_in]`` and outputs ``[m, n_out]``."""
         if tried != NONE and (distance(self.functions[tried], points, outputs) <= ROOM * self._epsilon).all():
             return tried
-        found = fit(points, outputs)
+        found = fit(self._reads, points, outputs)
         if not (found.distance <= ROOM * self._epsilon).all():  # NaN is no fit
             return NONE
-        self.functions.append(found.affine)
+        self.functions.append(found.readout)
         return len(self.functions) - 1
 
 

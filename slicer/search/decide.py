@@ -13,7 +13,7 @@ import numpy as np
 from slicer.bounds.linear import Prepared
 from slicer.box import Box
 from slicer.search.advised import Adviser
-from slicer.search.attempt import attempt
+from slicer.search.attempt import SOLE, attempt
 from slicer.search.cell import CellSearch, search_cell
 from slicer.search.contest import Contest
 from slicer.search.falsify import sample_extremes
@@ -39,7 +39,7 @@ def decide_cell(
     wanted, only = contest.wanted(extremes.largest)
     spent = 0
     if attempts and only is not None:
-        won, spent = attempt(prepared, box, effort, rng, stopped, known=(extremes, wanted))
+        won, spent = attempt(prepared, box, SOLE * effort, rng, stopped, known=(extremes, wanted))
         if won is not None:
             return won
         wanted, _ = contest.wanted(extremes.largest)  # climbing may have shown that another one wins somewhere

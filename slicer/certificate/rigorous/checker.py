@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from slicer.certificate.rigorous import form
 from slicer.certificate.rigorous.bounds import Bounds
 from slicer.certificate.rigorous.closings import Failure, verify
 from slicer.certificate.rigorous.extend import with_errors, with_margins
-from slicer.certificate.rigorous.form import Array, Refusal, expect
-from slicer.certificate.rigorous.member import affine_member, fixed_outputs, rebuild
+from slicer.certificate.rigorous.form import Indices, Refusal, expect
+from slicer.certificate.rigorous.member import fixed_outputs, rebuild
 from slicer.certificate.rigorous.parent import FILE, Parent, T
 from slicer.certificate.rigorous.proof import Box, Demands, errors, losses, walk
 from slicer.certificate.verdict import Accepted, Rejected, Verdict
@@ -55,18 +55,12 @@ class Checker:
 
     def check_overflow(self, lower: ArrayLike, upper: ArrayLike) -> Verdict:
         """Whether no evaluation on the box ``[n_in]`` can overflow (CERTIFICATE.md §4)."""
-        bounds = Bounds(self.parent, np.array([lower], np.float64), np.array([upper], np.float64))
-        with np.errstate(all="ignore"):
-            for position, layer in enumerate(self.parent.layers[: self.parent.depth]):
-                scale = bounds.extend(position, 1)[:, 0]
-                if position and not layer.rounding:
-                    continue  # only inputs and sums are limited; a layer that moves numbers cannot overflow
-                scale = scale * (1 + self.parent.kappa * (layer.rounding > 0))
-                bad = np.flatnonzero(~(scale <= 1 / T))
-                if len(bad):
-                    where = f"{FILE}: layers[{position}]: unit {bad[0]}"
-                    return Rejected(where, "expected no overflow: sums of magnitudes up to 2^126 on the domain")
-        return Accepted()
+        large = _overflows(self.parent, (np.asarray(lower, np.float64), np.asarray(upper, np.float64)))
+        found = next(((p, units[0]) for p, units in large if p < self.parent.depth and len(units)), None)
+        if found is None:
+            return Accepted()
+        where = f"{FILE}: layers[{found[0]}]: unit {found[1]}"
+        return Rejected(where, "expected no overflow: sums of magnitudes up to 2^126 on the domain")
 
     def rebuild_member(self, removed: Iterable[tuple[int, list[int]]], classes: Collection[int] | None = None) -> bytes:
         """The file of the member without the removed units, rows (relu layer, units) (CERTIFICATE.md §3).
@@ -118,7 +112,7 @@ class Checker:
         margin, trust_solver = how
         where, digest = certificate_path(cell), hashlib.sha256(member).hexdigest()
         keys = (*_KEYS, "classes") if self.mode == "decision" else _KEYS
-        optional = ("attested", "affine") if self.mode == "epsilon" else ("attested",)
+        optional = ("attested", "readout") if self.mode == "epsilon" else ("attested",)
         fields = form.record(form.read(certificate, where), where, keys, optional)
         form.fixed(fields, where, format="netslicer-certificate/2", mode=self.mode, cell=cell)
         form.fixed(fields, where, parent=self.parent.digest, member=digest)
@@ -152,22 +146,36 @@ class Checker:
             expect(classes, f"{where}: classes", "expected at least one output")
             member = rebuild(self.parent, removed, fixed_outputs(self.decision, self.parent.outputs, classes))
             return self.parent, member, losses(self.parent, classes)
-        if self.epsilon is not None and "affine" in fields:
-            weight, bias = self._affine(fields["affine"], box, f"{where}: affine")
-            extended = with_errors(self.parent, weight, bias, self.epsilon)
-            return extended, affine_member(self.parent, fields["affine"]), errors(extended)
+        if self.epsilon is not None and "readout" in fields:
+            read, extended = self._ending(fields["readout"], box, f"{where}: readout")
+            return extended, rebuild(self.parent, removed, readout=(fields["readout"], read)), errors(extended)
         return self.parent, rebuild(self.parent, removed), Demands()
 
-    def _affine(self, value: object, box: Box, where: str) -> tuple[Array, Array]:
-        """Weight and bias of an affine member, which must not overflow on the box (§4)."""
-        affine = form.record(value, where, ("weight", "bias"))
-        rows = form.items(affine["weight"], f"{where}: weight")
-        expect(len(rows) == self.parent.outputs, f"{where}: weight", f"expected {self.parent.outputs} rows")
-        weight = np.array([form.vector(row, f"{where}: weight", self.parent.inputs) for row in rows])
-        bias = form.vector(affine["bias"], f"{where}: bias", len(rows))
-        scale = np.abs(bias) + np.abs(weight) @ np.maximum(-box[0], box[1])
-        expect((scale * (1 + self.parent.kappa) <= 1 / T).all(), where, "expected no overflow: sums of up to 2^126")
-        return weight, bias
+    def _ending(self, value: object, box: Box, where: str) -> tuple[Indices, Parent]:
+        """The units that a readout reads, and the parent with its errors, which must not overflow on the box (§4)."""
+        assert self.epsilon is not None
+        parent, readout = self.parent, form.record(value, where, ("reads", "weight", "bias"))
+        before = dict(enumerate(parent.spans[: parent.depth - 1]))
+        read = parent.listed(readout["reads"], f"{where}: reads", before, "layer before the last")
+        expect(read, f"{where}: reads", "expected at least one unit")
+        rows = form.items(readout["weight"], f"{where}: weight")
+        expect(len(rows) == parent.outputs, f"{where}: weight", f"expected {parent.outputs} rows")
+        weight = np.array([form.vector(row, f"{where}: weight", len(read)) for row in rows])
+        bias = form.vector(readout["bias"], f"{where}: bias", len(rows))
+        extended = with_errors(parent, np.array(read), weight, bias, self.epsilon)
+        large = dict(_overflows(extended, box))[parent.depth + 1]
+        expect(not len(large), where, "expected no overflow: sums of magnitudes up to 2^126")
+        return np.array(read), extended
+
+
+def _overflows(parent: Parent, box: Box) -> Iterator[tuple[int, Indices]]:
+    """Of every layer, in their order, the units whose sums may exceed 2^126 on the box, by the interval rule (§4)."""
+    bounds = Bounds(parent, *(side[None] for side in box))
+    for position, layer in enumerate(parent.layers):
+        with np.errstate(all="ignore"):
+            scale = bounds.extend(position, 1)[:, 0] * (1 + parent.kappa * (layer.rounding > 0))
+        limited = layer.rounding > 0 or position == 0  # a layer that moves numbers cannot overflow
+        yield position, np.flatnonzero(~(scale <= 1 / T) & limited)
 
 
 def certificate_path(cell: int) -> str:

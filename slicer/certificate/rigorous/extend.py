@@ -1,4 +1,4 @@
-"""The layers by which proofs extend the parent (CERTIFICATE.md §5): margins of outputs, errors of an affine member."""
+"""The layers by which proofs extend the parent (CERTIFICATE.md §5): margins of outputs, errors of a readout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from slicer.certificate.rigorous.form import Array, Indices, expect
 from slicer.certificate.rigorous.parent import FILE, Layer, Parent, U
 
 MAX_OUTPUTS = 64  # of a network that decides: its margins are as many as pairs of outputs
-MAX_WEIGHTS = 1 << 20  # of the errors of an affine member, which grow with the square of the outputs
+MAX_WEIGHTS = 1 << 20  # of the errors of a readout, which grow with the square of the outputs
 
 
 def with_margins(parent: Parent, decision: str) -> Parent:
@@ -28,20 +28,21 @@ def with_margins(parent: Parent, decision: str) -> Parent:
     return _extended(parent, [dense, _plain("relu", parent.depth, parent.size, np.zeros(n * n), 0.0)])
 
 
-def with_errors(parent: Parent, weight: Array, bias: Array, epsilon: Array) -> Parent:
-    """Outputs less those of an affine member, and the negatives, less ``epsilon`` ``[n_out]``, and their relu.
+def with_errors(parent: Parent, read: Indices, weight: Array, bias: Array, epsilon: Array) -> Parent:
+    """Outputs less those of a readout of units ``read``, and the negatives, less ``epsilon``, and their relu.
 
     Raises
     ------
     Refusal
         If these are very many.
     """
-    number = 2 * parent.outputs * (parent.outputs + parent.inputs)
+    number = 2 * parent.outputs * (parent.outputs + len(read))
     expect(number <= MAX_WEIGHTS, FILE, f"expected errors of at most {MAX_WEIGHTS} weights, got {number}")
-    n, inputs, last = parent.outputs, parent.spans[0], parent.spans[parent.depth - 1]
-    both = np.concatenate([np.arange(last.start, last.stop), np.arange(inputs.start, inputs.stop)])
+    n, last = parent.outputs, parent.spans[parent.depth - 1]
+    both = np.concatenate([np.arange(last.start, last.stop), read])
     one, rows = np.ones(1), np.hstack([np.eye(n), -weight])
-    concat = Layer("concat", [parent.depth - 1, 0], both[None], np.zeros(len(both)), one, one, 0.0)
+    sources = [p for p, span in enumerate(parent.spans[:-1]) if ((span.start <= read) & (read < span.stop)).any()]
+    concat = Layer("concat", [parent.depth - 1, *sources], both[None], np.zeros(len(both)), one, one, 0.0)
     first = parent.size + len(both)  # unit of the dense layer
     dense = _dense(parent.depth, np.arange(parent.size, first), np.vstack([rows, -rows]), np.concatenate([-bias, bias]))
     less = _plain("elementwise", parent.depth + 1, first, -np.tile(epsilon, 2), U)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from slicer.certificate.rigorous.form import LARGEST, Mask, canonical, expect
+from slicer.certificate.rigorous.form import LARGEST, Indices, Mask, canonical, expect
 from slicer.certificate.rigorous.parent import Layer, Parent
 
 Vector = NDArray[np.float32]
@@ -20,8 +20,15 @@ OVERFLOW = "expected finite constants: without the removed units a sum overflows
 Constants = Mapping[int, float]
 
 
-def rebuild(parent: Parent, removed: Collection[int], fixed: Constants | None = None) -> bytes:
+def rebuild(
+    parent: Parent,
+    removed: Collection[int],
+    fixed: Constants | None = None,
+    readout: tuple[object, Indices] | None = None,
+) -> bytes:
     """The file of the member without the removed units, whose ``fixed`` outputs are constants.
+
+    Or it ends in a ``readout``, as JSON and the units that it reads.
 
     Raises
     ------
@@ -29,27 +36,21 @@ def rebuild(parent: Parent, removed: Collection[int], fixed: Constants | None = 
         If a constant overflows, as it cannot if the units are inactive.
     """
     member, own = _Member(parent, removed), parent.layers[: parent.depth]
+    member.needed[member.outputs if readout is None else readout[1]] = True
     with np.errstate(all="ignore"):
         for position, layer in enumerate(own):
             member.propagate(position, layer)
     for output, value in (fixed or {}).items():
         member.values[member.outputs.start + output] = value
     layers = [member.entry(position, layer) for position, layer in reversed([*enumerate(own)])]
-    return canonical({"format": "netslicer-member/1", "parent": parent.digest, "layers": layers[::-1]})
+    ending = {} if readout is None else {"readout": readout[0]}
+    return canonical({"format": "netslicer-member/1", "parent": parent.digest, "layers": layers[::-1], **ending})
 
 
 def fixed_outputs(decision: str, outputs: int, classes: Collection[int]) -> dict[int, float]:
     """The outputs that are constant because they cannot win, or because they always do."""
     lost = -LARGEST if decision == "argmax" else LARGEST
     return {k: 0.0 if k in classes else lost for k in range(outputs) if k not in classes or len(classes) == 1}
-
-
-def affine_member(parent: Parent, affine: object) -> bytes:
-    """The file of a member that is an affine function."""
-    inputs: dict[str, object] = {"units": [*range(parent.inputs)], "prefixes": [], "constants": []}
-    layers = [inputs, *([inputs | {"units": []}] * (parent.depth - 1))]
-    record = {"format": "netslicer-member/1", "parent": parent.digest, "layers": layers, "affine": affine}
-    return canonical(record)
 
 
 class _Member:
@@ -64,7 +65,7 @@ class _Member:
         self.removed, self.needed = np.zeros((2, parent.size), bool)
         self.removed[[*removed]] = True
         self.outputs = parent.spans[parent.depth - 1]
-        self.needed[parent.spans[0]] = self.needed[self.outputs] = True
+        self.needed[parent.spans[0]] = True
         self.dense: dict[int, tuple[Mask, NDArray[np.int64], Vector, Mask]] = {}
 
     def propagate(self, position: int, layer: Layer) -> None:

@@ -131,17 +131,22 @@ class Parent:
 
         Only those of the parent's ``own`` layers, or also of those that extend it.
         """
+        relus = {layer: self.spans[layer] for layer in self.relus if layer < self.depth or not own}
+        return self.listed(value, where, relus, "relu layer")
+
+    def listed(self, value: object, where: str, spans: dict[int, slice], what: str) -> list[int]:
+        """The same of other layers, by position; ``what`` they are, in words."""
         numbers: list[int] = []
         for row in form.items(value, where):
             if not isinstance(row, list) or len(row) != 2:
-                raise Refusal(where, "expected rows [relu layer, [unit, …]]")
+                raise Refusal(where, f"expected rows [{what}, [unit, …]]")
             layer, units = row
-            if type(layer) is not int or layer not in self.relus or (own and layer >= self.depth):
-                raise Refusal(where, f"expected the position of a relu layer, got {ascii(layer)[:40]}")
-            start = self.relus[layer]
+            if type(layer) is not int or layer not in spans:
+                raise Refusal(where, f"expected the position of a {what}, got {ascii(layer)[:40]}")
+            start = spans[layer].start
             if numbers and numbers[-1] >= start:
                 raise Refusal(where, "expected strictly increasing layers")
-            if not form.integers(units, where, len(self.layers[layer].constant), increasing=True):
+            if not form.integers(units, where, spans[layer].stop - start, increasing=True):
                 raise Refusal(where, "expected no empty list of units")
             numbers += [start + unit for unit in units]
         return numbers

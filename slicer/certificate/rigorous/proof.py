@@ -43,9 +43,9 @@ def losses(parent: Parent, classes: Collection[int]) -> Demands:
 
 
 def errors(parent: Parent) -> Demands:
-    """All errors of an affine member."""
+    """All errors of a readout."""
     start = parent.relus[parent.depth + 3]
-    return Demands([[start + unit] for unit in range(2 * parent.outputs)], "all errors of the affine member")
+    return Demands([[start + unit] for unit in range(2 * parent.outputs)], "all errors of the readout")
 
 
 def walk(
