@@ -46,11 +46,10 @@ def _shared(worker: CellWorker, block: Block, places: Sequence[int], terms: Term
     search, attested = worker.search(around, replace(terms, attempts=False), rng)
     gone, short = worker.gone(search.tree, attested), Open(TIME) in search.verdicts.values()
     tree, offsets = search.tree, worker.prepared.offsets
-    for ending in worker.shorter(around, search, attested, terms, rng):
+    ending = worker.shorter(around, search, attested, terms, rng)
+    if ending is not None and ending.proved is not None:
         search = replace(search, boxes=search.boxes + ending.boxes)
-        if ending.proved is not None:
-            tree, gone, offsets = ending.proved.search.tree, ending.proved.gone, ending.proved.offsets
-            break
+        tree, gone, offsets = ending.proved.search.tree, ending.proved.gone, ending.proved.offsets
     whole = tree.trim(gone.closed)
     results: dict[int, CellResult] = {}
     for place, box in zip(places, boxes, strict=True):

@@ -6,7 +6,6 @@ not accept is never returned: the cell then keeps its units.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
@@ -61,12 +60,11 @@ class CellWorker:
                 return result
         search, attested = self.search(box, terms, rng)
         search = replace(search, boxes=search.boxes + spent)
-        for ending in self.shorter(box, search, attested, terms, rng):
-            search = replace(search, boxes=search.boxes + ending.boxes)
-            result = self._ended(cell, box, ending.proved, search)
-            if result is not None:
-                return result
-        return self._accepted(cell, box, search, attested)
+        shorter = self.shorter(box, search, attested, terms, rng)
+        if shorter is not None:
+            search = replace(search, boxes=search.boxes + shorter.boxes)
+        result = None if shorter is None else self._ended(cell, box, shorter.proved, search)
+        return result or self._accepted(cell, box, search, attested)
 
     def search(self, box: Box, terms: Terms, rng: np.random.Generator) -> tuple[CellSearch, Units]:
         """What can be removed on a box; and the units that are inactive on the word of an adviser who is trusted."""
@@ -80,10 +78,11 @@ class CellWorker:
 
     def shorter(
         self, box: Box, search: CellSearch, attested: Units, terms: Terms, rng: np.random.Generator
-    ) -> Iterator[Ending]:
-        """Readouts that leave less than the member without the units that a search of the box found, shortest first."""
-        if self.endings is not None and not len(attested) and not terms.stopped():
-            yield from self.endings.shorter(box, self.gone(search.tree, attested).proved, terms, rng)
+    ) -> Ending | None:
+        """A readout that leaves less than the member without the units that a search of the box found."""
+        if self.endings is None or len(attested) or terms.stopped():
+            return None
+        return self.endings.shorter(box, self.gone(search.tree, attested).proved, terms, rng)
 
     def shrink(self, cell: int, box: Box, result: CellResult, removed: Units) -> CellResult:
         """The same cell with fewer units removed (flat numbers, ascending), and no more proof than they need."""

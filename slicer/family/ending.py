@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from slicer.search.cell import CellSearch
 from slicer.search.evaluate import evaluate
 from slicer.search.falsify import sample_extremes, sample_points
 from slicer.search.readout import ROOM, all_inputs, distance, fit, has_errors, with_errors
-from slicer.search.shorten import shorter_readouts
+from slicer.search.shorten import shortenings
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -59,17 +59,35 @@ class Endings:
         if (found.distance <= limit).all():  # NaN, where slopes overflow, is no fit
             yield self._tried(box, found.readout, NOTHING, boxes, terms, rng)
 
-    def shorter(self, box: Box, removed: Units, terms: Terms, rng: np.random.Generator) -> Iterator[Ending]:
-        """Readouts of hidden units with which less is computed than if units are ``removed`` alone."""
-        whole = self._macs(removed)
-        for found in shorter_readouts(self._prepared, self._epsilon, removed, sample_points(box, rng)):
-            position, starts = found.readout.reads[-1][0], self._prepared.offsets
-            behind = [start for relu, start in starts.items() if relu > position]
-            before = removed[removed < min(behind, default=self._prepared.relu_units)]
-            if self._macs(before, found.readout) < whole:
-                ending = self._tried(box, found.readout, before, terms.effort, terms, rng)
-                less = ending.proved and self._macs(ending.proved.gone.proved, found.readout) < whole
-                yield ending if less else Ending(found.readout, ending.boxes, None)
+    def shorter(self, box: Box, removed: Units, terms: Terms, rng: np.random.Generator) -> Ending | None:
+        """A readout of hidden units with which less is computed than if units are ``removed`` alone; None if none is.
+
+        It is one of the first layer of which proofs allow any, and leaves out as many units as they allow.
+        """
+        whole, spent = self._macs(removed), 0
+        for shortening in shortenings(self._prepared, self._epsilon, removed, sample_points(box, rng)):
+            low, high, best = -1, shortening.most + 1, None
+            while high - low > 1:
+                count = (low + high) // 2
+                readout = shortening.fit(count).readout
+                before = removed[removed < self._behind(readout)]
+                if self._macs(before, readout) >= whole:
+                    low = count
+                    continue
+                ending = self._tried(box, readout, before, terms.effort, terms, rng)
+                spent += ending.boxes
+                low, high = (low, count) if ending.proved is None else (count, high)
+                if ending.proved is not None and self._macs(ending.proved.gone.proved, readout) < whole:
+                    best = ending
+            if best is not None:
+                return replace(best, boxes=spent)
+        return None
+
+    def _behind(self, readout: Readout) -> int:
+        """The first flat number of units in ReLU layers behind those that are read."""
+        starts = self._prepared.offsets
+        behind = [start for relu, start in starts.items() if relu > readout.reads[-1][0]]
+        return min(behind, default=self._prepared.relu_units)
 
     def _macs(self, removed: Units, readout: Readout | None = None) -> int:
         """Multiply-accumulates of a packed member."""

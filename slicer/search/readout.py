@@ -41,17 +41,21 @@ def all_inputs(network: Network) -> Reads:
     return ((0, tuple(range(network.n_in))),)
 
 
-def fit(reads: Reads, values: Array, outputs: Array) -> Fit:
+def fit(reads: Reads, values: Array, outputs: Array, known: Array | None = None) -> Fit:
     """The least-squares fit of the values read ``[m, n_read]`` to outputs ``[m, n_out]``, moved to centre its errors.
 
-    Distances are those of the float32 readout in real arithmetic; infinite or NaN if its numbers overflow float32.
+    ``known`` are the weights of the last units read ``[n_out, n_known]``, if they are not to be fitted. Distances are
+    those of the float32 readout in real arithmetic; infinite or NaN if its numbers overflow float32.
     """
-    centre = (values.max(axis=0) + values.min(axis=0)) / 2
-    half = np.maximum((values.max(axis=0) - values.min(axis=0)) / 2, np.finfo(np.float32).tiny)
-    columns = np.concatenate([(values - centre) / half, np.ones((len(values), 1))], axis=1)
-    solution = np.linalg.lstsq(columns, outputs, rcond=None)[0]
+    free = values if known is None else values[:, : values.shape[1] - known.shape[1]]
+    target = outputs if known is None else outputs - values[:, free.shape[1] :] @ known.T
+    centre = (free.max(axis=0) + free.min(axis=0)) / 2
+    half = np.maximum((free.max(axis=0) - free.min(axis=0)) / 2, np.finfo(np.float32).tiny)
+    columns = np.concatenate([(free - centre) / half, np.ones((len(free), 1))], axis=1)
+    solution = np.linalg.lstsq(columns, target, rcond=None)[0]
     with np.errstate(over="ignore", invalid="ignore"):
         weight = (solution[:-1] / half[:, None]).T.astype(np.float32)
+        weight = weight if known is None else np.hstack([weight, known.astype(np.float32)])
         left = outputs - values @ weight.T.astype(np.float64)
         bias = ((left.max(axis=0) + left.min(axis=0)) / 2).astype(np.float32)
         readout = Readout(reads, freeze(weight, np.float32), freeze(bias, np.float32))
