@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dispatcher.attested import Attested
 from dispatcher.cost import Cost, cost
-from dispatcher.emit_c99 import Layout, TableSizes, maskable, masked_macs, parent_family, table_sizes
+from dispatcher.emit_c99 import Layout, TableSizes, masked_macs, parent_family, table_sizes
 from dispatcher.encode import digest
 from dispatcher.files import PARENT_FILE, member_bytes
 from dispatcher.load import Bundle
@@ -81,11 +81,11 @@ class C99Cost:
 
 @dataclass(frozen=True, slots=True)
 class C99Costs:
-    """The emitted C of the parent alone, and of the family in each layout (masked: None with affine members)."""
+    """The emitted C of the parent alone, and of the family in each layout."""
 
     parent: C99Cost
     packed: C99Cost
-    masked: C99Cost | None = None
+    masked: C99Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +173,7 @@ def _c99(family: Family, packed_macs: NDArray[np.int64], shares: NDArray[np.floa
     """The emitted C of family and parent."""
     alone = parent_family(family.parent, family.lower, family.upper)
     parent = table_sizes(alone)
-    macs: dict[Layout, NDArray[np.int64]] = {"packed": packed_macs}
-    if maskable(family):
-        macs["masked"] = masked_macs(family)
+    macs: dict[Layout, NDArray[np.int64]] = {"packed": packed_macs, "masked": masked_macs(family)}
     cells = list(family.cells)
     return C99Costs(
         parent=_c99_cost(parent, parent, np.array([cost(family.parent).mac]), np.ones(1)),
@@ -245,9 +243,9 @@ def _summary(result: Report) -> list[list[str]]:
 def _c99_rows(costs: C99Costs) -> list[list[str]]:
     """Rows of the emitted C's costs: parent alone, then the layouts."""
     named = {field.name: getattr(costs, field.name) for field in fields(C99Costs)}
-    every = [cost for cost in named.values() if cost is not None]
+    every = list(named.values())
     return [
-        ["C99, code aside", *(name for name, cost in named.items() if cost is not None)],
+        ["C99, code aside", *named],
         ["flash, bytes", *(f"{one.flash_bytes:,}" for one in every)],
         ["flash / parent's", *(f"{one.flash_ratio:,.2f}" for one in every)],
         ["RAM, bytes", *(f"{one.ram_bytes:,}" for one in every)],

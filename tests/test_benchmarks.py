@@ -53,14 +53,22 @@ def test_the_beyond_benchmark(tmp_path):
     model = write_onnx(tmp_path / "tiny.onnx", chain(np.random.default_rng(5), [2, 10, 10, 4]))
     arguments = ["--domain=-1:1", "--decision", "argmin", "--epsilon", "3%", "--cells", "8", "--effort", "50"]
     assert beyond.main([str(model), *arguments, "--jobs", "1", "--name", "tiny", "--out", str(tmp_path)]) == 0
-    decision, epsilon = json.loads((tmp_path / "tiny.json").read_text())["runs"]
+    record = json.loads((tmp_path / "tiny.json").read_text())
+    decision, epsilon = record["runs"]
     for run in (decision, epsilon):
         assert run["different"] == 0
         assert 0 < run["free"] < 1
         assert run["mac_mean"] < run["bitwise_mac"] < run["parent_mac"]
         assert 8 < run["leaves"] <= 8 * PARTS
+        assert run["mac_mean"] <= run["masked_mac_mean"] < run["parent_mac"]
+        assert run["masked_flash"] < run["flash"]
     assert 0 < epsilon["used"] <= 1
+    masked = f"{epsilon['masked_mac_mean']:,.0f} | {epsilon['masked_flash']:.2f}"
+    assert f"{epsilon['flash']:.2f} | {masked} | {epsilon['used']:.2f} |" in (tmp_path / "tiny.md").read_text()
     assert f"| tiny | argmin | 8 ({decision['leaves']}) | 50 |" in (tmp_path / "tiny.md").read_text()
+    older = {key: value for key, value in epsilon.items() if not key.startswith("masked_")}
+    page = "\n".join(beyond.page({**record, "runs": [decision, older]}))
+    assert f"{epsilon['flash']:.2f} | – | – | {epsilon['used']:.2f} |" in page
 
 
 def test_a_halfspace_leaf_bounds_every_input_with_its_signs():

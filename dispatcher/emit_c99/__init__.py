@@ -1,8 +1,9 @@
 """Emit a family as C99: constant tables, handwritten kernels, a routing tree; same bits as the parent's `eval32`.
 
 Layout ``packed``: every member has its own dense matrices. Layout ``masked``: the parent's matrices stand once, and
-every member says which of their units are live. A program is a short list of layer steps that one interpreter in C
-walks through; a parent alone is a family of one cell whose member keeps everything.
+every member says which of their units are live; affine members have one small matrix each. A program is a short list
+of layer steps that one interpreter in C walks through; a parent alone is a family of one cell whose member keeps
+everything.
 """
 
 from __future__ import annotations
@@ -15,17 +16,15 @@ from numpy.typing import NDArray
 
 from dispatcher.attested import NONE_ATTESTED, Attested
 from dispatcher.boards import Board
+from dispatcher.emit_c99.affine import masked_macs
 from dispatcher.emit_c99.companions import companion_files
-from dispatcher.emit_c99.live import member_macs
 from dispatcher.emit_c99.measured import measure
 from dispatcher.emit_c99.package import package_files
 from dispatcher.emit_c99.prefix import check_prefix
-from dispatcher.emit_c99.program import compile_network
 from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import TableSizes, table_sizes
 from dispatcher.emit_c99.tables import Layout, build_tables
 from dispatcher.encode import digest
-from dispatcher.errors import UnusableInput
 from dispatcher.files import network_bytes
 from dispatcher.layers import Layers
 from dispatcher.package import write_package
@@ -38,7 +37,6 @@ __all__ = [
     "c_sources",
     "emit_c99",
     "emit_parent_c99",
-    "maskable",
     "masked_macs",
     "parent_family",
     "table_sizes",
@@ -70,7 +68,7 @@ def emit_c99(
         Begins every name of the package; macros have it in capitals.
     layout:
         ``"packed"`` (fewest instructions, a copy of what is left of the weights for every member) or ``"masked"`` (one
-        copy of the parent's weights). The outputs are the same.
+        copy of the parent's weights, and those of affine members). The outputs are the same.
     with_parent:
         Also hold the parent, for the compile-time policy ``PREFIX_PARENT`` on inputs outside the domain.
     attested:
@@ -115,20 +113,6 @@ def c_sources(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if path.suffix == ".c" and path.parent.name != "test"]
 
 
-def maskable(family: Family) -> bool:
-    """Whether layout ``masked`` can hold the family: affine members have numbers of their own."""
-    return not any(member.readout for member in family.members)
-
-
-def masked_macs(family: Family) -> NDArray[np.int64]:
-    """Multiply-accumulates of every member ``[n_members]`` in layout ``masked``, no more for any input.
-
-    They count units that are not live but computed in one pass with others; in layout ``packed`` there are none, and
-    the count is that of `dispatcher.cost`. Without a floating-point unit the C computes live units only.
-    """
-    return member_macs(family.parent, family.members, compile_network(family.parent))
-
-
 def _emit(
     family: Family,
     provenance: Provenance,
@@ -141,8 +125,6 @@ def _emit(
 ) -> list[Path]:
     """Tables, text, files."""
     check_prefix(prefix)
-    if layout == "masked" and not maskable(family):
-        raise UnusableInput("expected packed: affine members have numbers of their own", where="--layout")
     tables = build_tables(family, layout, with_parent=with_parent)
     files = package_files(tables, prefix, provenance)
     measured = None if board is None else measure(family, files, prefix, board)

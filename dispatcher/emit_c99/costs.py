@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dispatcher.cost import cost
-from dispatcher.emit_c99.live import member_macs
+from dispatcher.emit_c99.affine import masked_macs
 from dispatcher.emit_c99.measured import Measured
-from dispatcher.emit_c99.program import compile_network
 from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import Tables
@@ -89,7 +88,7 @@ def _tables(sizes: dict[str, int]) -> dict[str, int]:
 def _macs(family: Family, tables: Tables) -> NDArray[np.int64]:
     """Multiply-accumulates of every member ``[n_members]``."""
     if tables.live is not None:
-        return member_macs(family.parent, family.members, compile_network(family.parent))
+        return masked_macs(family)
     return np.array([cost(member_layers(family.parent, member)).mac for member in family.members])
 
 

@@ -66,7 +66,7 @@ class LiveTables:
     live_of_step:
         A row for each step.
     choices:
-        Sets ``[n_members, n_slots]``.
+        Sets ``[n_members, n_slots]``; a zero row if there are no members.
     masks:
         Bytes of all masks.
     special_sets:
@@ -102,7 +102,7 @@ class _Slot:
 
 
 def live_tables(parent: Layers, members: Sequence[Member], program: Program) -> LiveTables:
-    """The tables of some members of a parent, which is compiled to a program."""
+    """The tables of some members of a parent, none of them affine, and the program that they share."""
     slots: list[_Slot] = []
     pairs = [_slots_of(parent, members, step, slots) for step in program.steps]
     none = max(1, len(slots))
@@ -195,7 +195,7 @@ def _tables(members: int, slots: Sequence[_Slot], lives: tuple[LiveRow, ...]) ->
     """Rows of the slots and their sets, one slot after the other. C has no empty arrays: these get a zero row."""
     rows: list[SlotRow] = []
     masks = bytearray()
-    choices = np.zeros((members, max(1, len(slots))), np.int64)
+    choices = np.zeros((max(1, members), max(1, len(slots))), np.int64)
     special_sets: list[int] = []
     specials: list[SpecialRow] = []
     for column, slot in enumerate(slots):
@@ -220,7 +220,8 @@ def _tables(members: int, slots: Sequence[_Slot], lives: tuple[LiveRow, ...]) ->
 def member_macs(parent: Layers, members: Sequence[Member], program: Program) -> NDArray[np.int64]:
     """Multiply-accumulates ``[n_members]`` of the masked program, if no unit happens to be zero.
 
-    Units that are not live but computed with others count; where multiplications are slow, the C computes fewer.
+    No member is affine. Units that are not live but computed with others count; where multiplications are slow, the C
+    computes fewer.
     """
     macs = np.zeros(len(members), np.int64)
     for step in program.steps:

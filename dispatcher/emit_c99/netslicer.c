@@ -120,6 +120,10 @@ static void netslicer_do_step(const netslicer_step *step, netslicer_work *work)
     }
 }
 
+/* @AFFINE */
+#include "affine.c"
+
+/* AFFINE@ */
 int netslicer_route(const float *in)
 {
     int answer = NETSLICER_BAD_ARGUMENT;
@@ -144,6 +148,13 @@ int netslicer_run(const float *in, float *out, netslicer_scratch *scratch)
     netslicer_list lists[2] = {{scratch->list_values[0], scratch->list_rows[0], 0},
                                {scratch->list_values[1], scratch->list_rows[1], 0}};
     netslicer_work work = {scratch->values, netslicer_member_of((size_t)cell), &lists[0], &lists[1]};
+/* @AFFINE */
+    if (work.member >= NETSLICER_FIRST_AFFINE) {
+        netslicer_load(in, work.values);
+        netslicer_do_affine(work.member - NETSLICER_FIRST_AFFINE, &work, out);
+        return NETSLICER_OK;
+    }
+/* AFFINE@ */
     const netslicer_program *program = netslicer_program_of(work.member);
     const netslicer_step *step = netslicer_steps + program->first_step;
     netslicer_load(in, work.values + program->input);

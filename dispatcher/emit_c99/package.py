@@ -14,8 +14,10 @@ def package_files(tables: Tables, prefix: str, provenance: Provenance) -> dict[s
     header = template("netslicer.h").replace("/* @SIZES@ */", text.size_lines(tables, provenance))
     types = template("netslicer_data.h").replace("/* @TYPES@ */", text.data_lines(tables))
     types = types.replace("/* @CHUNKS@ */", text.chunk_declarations(tables))
-    types = types.replace("/* @LAYOUT@ */", template("masked.h") if tables.live else "")
-    code = code_text("netslicer.c", "masked" if tables.live else "packed")
+    affine = tables.affine is not None
+    layout = (template("masked.h") if tables.live else "") + (template("affine.h") if affine else "")
+    types = types.replace("/* @LAYOUT@ */", layout)
+    code = code_text("netslicer.c", "masked" if tables.live else "packed", affine=affine)
     files = {"netslicer.h": header, "netslicer_data.h": types, "netslicer.c": code} | _data_files(tables)
     head = provenance.banner()
     renamed = {rename(name, prefix): rename(head + content, prefix) for name, content in files.items()}

@@ -24,7 +24,8 @@ class TableSizes:
     steps:
         Steps of the programs.
     members:
-        Where each member's program begins; in layout ``masked``, which sets of live units it chooses.
+        Where each member's program begins; in layout ``masked``, which sets of live units it chooses, or where an
+        affine member's numbers stand.
     live:
         The sets of live units and the numbers of special units; layout ``masked`` only.
     cells:
@@ -66,11 +67,12 @@ def sizes_of(tables: Tables) -> TableSizes:
     """Sizes of tables that are already built; struct sizes as a C compiler pads the types of ``netslicer_data.h``."""
     index, place = tables.index_bits // 8, tables.place_bits // 8
     choices = 0 if tables.live is None else index * tables.live.choices.size
+    affine = 0 if tables.affine is None else place * len(tables.affine.places)
     return TableSizes(
         numbers=FLOAT * sum(chunk.size for chunk in tables.chunks),
         indices=index * tables.indices.size,
         steps=len(tables.steps) * _padded(place + 5 * index + 2, place),
-        members=len(tables.programs) * _padded(place + 3 * index, place) + choices,
+        members=len(tables.programs) * _padded(place + 3 * index, place) + choices + affine,
         live=0 if tables.live is None else _live_bytes(tables.live, index, place),
         cells=index * len(tables.cells),
         tree=len(tables.splits) * _padded(FLOAT + 2 * index, FLOAT),

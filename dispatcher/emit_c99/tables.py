@@ -4,7 +4,8 @@ Everything that ends up in flash is in a `Tables` object, row by row as in ``net
 both made from it. Equal tables of numbers are stored once, whichever members use them.
 
 Layout ``packed``: every member is a program with its own dense matrices. Layout ``masked``: the parent is the only
-program, and every member says which units of its layers are live.
+program, and every member says which units of its layers are live, or is affine and has numbers of its own
+(`dispatcher.emit_c99.affine`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.emit_c99.affine import AffineTable, affine_step, masked_program, number
 from dispatcher.emit_c99.blocks import padded
 from dispatcher.emit_c99.live import LiveTables, live_tables
 from dispatcher.emit_c99.pools import FloatPool, IndexPool
@@ -23,7 +25,7 @@ from dispatcher.emit_c99.program import compile_network
 from dispatcher.emit_c99.scratch import Placement, place
 from dispatcher.emit_c99.steps import Kind, Program, Step
 from dispatcher.errors import UnusableInput
-from dispatcher.plan import Family, member_layers, whole_member
+from dispatcher.plan import Family, Member, member_layers, whole_member
 from dispatcher.tree import Leaf, Split, Tree
 
 CHUNK_BITS = 19  # floats of one data file: 2^19 compile in under a second and 140 MB (GCC 12)
@@ -79,11 +81,13 @@ class Tables:
     members:
         Number of members that serve cells.
     parent:
-        The member that is the whole parent, one further or one of those; None if there is none.
+        The number of the member that is the whole parent, one further or one of those; None if there is none.
     splits, cells, programs, steps:
         Rows as in ``netslicer_data.h``.
     live:
         Live units of the members; None in layout ``packed``.
+    affine:
+        Affine members in layout ``masked``, where they are numbered last; None if there are none.
     indices:
         Pooled indices of Gather steps.
     chunks, chunk_bits:
@@ -113,6 +117,7 @@ class Tables:
     place_bits: int
     row_bits: int
     live: LiveTables | None
+    affine: AffineTable | None
 
 
 def build_tables(
@@ -133,20 +138,41 @@ def build_tables(
     whole, members = whole_member(family.parent), family.members
     if with_parent and whole not in members:
         members = (*members, whole)
+    parent = members.index(whole) if whole in members else None
     if layout == "packed":
-        programs = [compile_network(member_layers(family.parent, member)) for member in members]
-    else:
-        programs = [compile_network(family.parent)]
-    builder = _Builder(chunk_bits(programs, least_bits))
+        return _packed(family, members, parent, least_bits)
+    return _masked(family, members, parent, least_bits)
+
+
+def _packed(family: Family, members: Sequence[Member], parent: int | None, least_bits: int) -> Tables:
+    """A program for each member."""
+    programs = [compile_network(member_layers(family.parent, member)) for member in members]
+    builder = _Builder(chunk_bits([step for program in programs for step in program.steps], least_bits))
     for program in programs:
         builder.append(program)
-    live = live_tables(family.parent, members, programs[0]) if layout == "masked" else None
-    return builder.tables(family, members.index(whole) if whole in members else None, live)
+    return builder.tables(family, family.cells, parent)
 
 
-def chunk_bits(programs: Sequence[Program], least: int) -> int:
+def _masked(family: Family, members: Sequence[Member], parent: int | None, least_bits: int) -> Tables:
+    """One program, and numbers of affine members; members as `Numbering` has them."""
+    numbering = number(members)
+    program = masked_program(family.parent, numbering)
+    steps = [affine_step(family.parent, member) for member in numbering.affine]
+    builder = _Builder(chunk_bits([*program.steps, *steps], least_bits))
+    builder.append(program)
+    places = tuple(builder.append_affine(step) for step in steps)
+    return builder.tables(
+        family,
+        cells=tuple(numbering.numbers[member] for member in family.cells),
+        parent=None if parent is None else numbering.numbers[parent],
+        live=live_tables(family.parent, numbering.masked, program),
+        affine=AffineTable(numbering.first, places) if places else None,
+    )
+
+
+def chunk_bits(steps: Sequence[Step], least: int) -> int:
     """The least number of bits, ``least`` or more, such that every step's numbers fit a chunk."""
-    largest = max((step.floats.size for program in programs for step in program.steps), default=1)
+    largest = max((step.floats.size for step in steps), default=1)
     return max(least, (largest - 1).bit_length())
 
 
@@ -169,10 +195,20 @@ class _Builder:
         row = ProgramRow(len(self.steps), len(program.steps), offsets[program.input], offsets[program.output])
         self.programs.append(row)
         self.steps += [self._row(step, placement) for step in program.steps]
-        dense = [step for step in program.steps if step.kind is Kind.DENSE]
         self.scratch_floats = max(self.scratch_floats, placement.floats)
-        self.list_units = max(self.list_units, *(step.n_in for step in dense), 1)
-        self.last_row = max(self.last_row, *((step.n_in - 1) * padded(step.n_out) for step in dense), 0)
+        for step in program.steps:
+            self._make_room(step)
+
+    def append_affine(self, step: Step) -> int:
+        """Add an affine member's numbers; returns their place."""
+        self._make_room(step)
+        return self.floats.add(step.floats)
+
+    def _make_room(self, step: Step) -> None:
+        """See that lists are long enough, and rows wide enough, for a Dense step."""
+        if step.kind is Kind.DENSE:
+            self.list_units = max(self.list_units, step.n_in)
+            self.last_row = max(self.last_row, (step.n_in - 1) * padded(step.n_out))
 
     def _row(self, step: Step, placement: Placement) -> StepRow:
         """A step with its buffers placed and its numbers pooled."""
@@ -189,7 +225,14 @@ class _Builder:
             flags=sum(flag for flag, is_set in flags.items() if is_set),
         )
 
-    def tables(self, family: Family, parent: int | None, live: LiveTables | None) -> Tables:
+    def tables(
+        self,
+        family: Family,
+        cells: tuple[int, ...],
+        parent: int | None,
+        live: LiveTables | None = None,
+        affine: AffineTable | None = None,
+    ) -> Tables:
         """Everything, with integers as wide as the largest value needs. C has no empty arrays: these get a zero row."""
         splits = split_rows(family.tree) or (SplitRow(0.0, 0, 0),)
         steps = tuple(self.steps) or (StepRow(0, 0, 0, 0, 0, 0, Kind.COPY, 0),)
@@ -197,6 +240,7 @@ class _Builder:
         small += [max(split.axis, split.low) for split in splits] + [row.steps for row in self.programs]
         small += [max(row.n_in, row.n_out) for row in steps] + ([live.largest_index()] if live else [])
         places = [len(steps), *(row.table for row in steps)] + ([live.largest_place()] if live else [])
+        places += affine.places if affine else ()
         return Tables(
             lower=family.lower,
             upper=family.upper,
@@ -204,7 +248,7 @@ class _Builder:
             members=len(family.members),
             parent=parent,
             splits=splits,
-            cells=family.cells,
+            cells=cells,
             programs=tuple(self.programs),
             steps=steps,
             indices=self.indices.values(),
@@ -216,6 +260,7 @@ class _Builder:
             place_bits=integer_bits(max(*places, *small)),
             row_bits=integer_bits(self.last_row),
             live=live,
+            affine=affine,
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatcher.emit_c99.affine import AffineTable
 from dispatcher.emit_c99.live import LiveTables
 from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import scratch_bytes
@@ -49,6 +50,7 @@ def data_lines(tables: Tables) -> str:
         ("CHUNKS", len(tables.chunks)),
         ("CHUNK_BITS", tables.chunk_bits),
         *(_live_counts(tables.live) if tables.live else []),
+        *(_affine_counts(tables.affine) if tables.affine else []),
     ]
     return _defines(defines) + f"\ntypedef uint{tables.place_bits}_t netslicer_place;"
 
@@ -76,6 +78,9 @@ def small_tables(tables: Tables) -> Iterator[str]:
     yield _array("netslicer_index", "indices", "NETSLICER_INDICES", integer_lines(tables.indices.tolist()))
     if tables.live is not None:
         yield from _live_tables(tables.live)
+    if tables.affine is not None:
+        places = integer_lines(tables.affine.places)
+        yield _array("netslicer_place", "affine", "NETSLICER_AFFINE_MEMBERS", places)
     names = (_chunk_name(index) for index in range(len(tables.chunks)))
     yield _array("float *const", "floats", "NETSLICER_CHUNKS", names)
 
@@ -89,6 +94,11 @@ def _live_counts(live: LiveTables) -> list[tuple[str, int]]:
         ("SPECIAL_SETS", len(live.special_sets)),
         ("SPECIALS", len(live.specials)),
     ]
+
+
+def _affine_counts(affine: AffineTable) -> list[tuple[str, int]]:
+    """The number of the first affine member, and how many there are."""
+    return [("FIRST_AFFINE", affine.first), ("AFFINE_MEMBERS", len(affine.places))]
 
 
 def _live_tables(live: LiveTables) -> Iterator[str]:

@@ -140,8 +140,6 @@ class Options:
                 where="--flash" if self.members is None else "--members",
                 fix="choose a layout by --layout",
             )
-        if self.mode == "epsilon" and self.layout == "masked":
-            raise UnusableInput("expected packed: affine members have numbers of their own", where="--layout")
 
     def _check_adviser(self) -> None:
         """Refuse what fits no solver."""

@@ -23,7 +23,7 @@ import numpy as np
 
 import slicer
 from dispatcher.cost import cost
-from dispatcher.emit_c99 import maskable, masked_macs, parent_family, table_sizes
+from dispatcher.emit_c99 import masked_macs, parent_family, table_sizes
 from dispatcher.interpret import eval32
 from dispatcher.load import load
 from dispatcher.plan import member_layers
@@ -115,7 +115,7 @@ def _run(model: Path, cells: int, claim: dict, options: argparse.Namespace) -> d
         "mac_mean": float(macs[cells_of] @ bundle.measures),
         "mac_max": int(macs.max()),
         "flash": table_sizes(family, "packed").flash / parent,
-    } | (_masked(bundle, parent) if maskable(family) else {})
+    } | _masked(bundle, parent)
 
 
 def _masked(bundle: slicer.Bundle, parent: int) -> dict:
@@ -181,10 +181,10 @@ def page(record: dict) -> list[str]:
         "",
         "## Tolerances",
         "",
-        "ε in shares of each output's range. *Affine*: share of the volume in cells that an affine function serves. *Used*: the largest difference seen at these points, in shares of ε.",
+        "ε in shares of each output's range. *Affine*: share of the volume in cells that an affine function serves. *Used*: the largest difference seen at these points, in shares of ε. –: an older run, which did not measure it.",
         "",
-        "| model | ε | cells | effort | affine (cells) | packed: mean (max) | x dense | x bitwise | flash | used |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| model | ε | cells | effort | affine (cells) | packed: mean (max) | x dense | x bitwise | flash | masked: mean | flash | used |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
         *(_row(run) for run in runs if run["mode"] == "epsilon"),
     ]
 
@@ -196,11 +196,14 @@ def _leaves(run: dict) -> int:
 
 def _row(run: dict) -> str:
     """One family."""
-    last = f"{run['masked_mac_mean']:,.0f} | {run['masked_flash']:.2f}" if run["used"] is None else f"{run['used']:.2f}"
+    masked = "– | –"
+    if "masked_flash" in run:
+        masked = f"{run['masked_mac_mean']:,.0f} | {run['masked_flash']:.2f}"
+    used = "" if run["used"] is None else f" {run['used']:.2f} |"
     return (
         f"| {run['model']} | {run['claim']} | {run['cells']:,} ({_leaves(run):,}) | {run['effort']:,} | {run['free']:.1%} ({run['free_cells']:,}) | "
         f"{run['mac_mean']:,.0f} ({run['mac_max']:,}) | {run['parent_mac'] / run['mac_mean']:.2f} | "
-        f"{run['bitwise_mac'] / run['mac_mean']:.2f} | {run['flash']:.2f} | {last} |"
+        f"{run['bitwise_mac'] / run['mac_mean']:.2f} | {run['flash']:.2f} | {masked} |{used}"
     )
 
 

@@ -13,7 +13,7 @@ from dispatcher.files import family_files, member_bytes, network_bytes
 from dispatcher.layers import Layers, freeze
 from dispatcher.literal import hex_text
 from dispatcher.manifest import FileEntry, Manifest, manifest_bytes
-from dispatcher.plan import Family, Leaf, Member, Split, Tree, whole_member
+from dispatcher.plan import Family, Leaf, Member, Mode, Split, Tree, whole_member
 
 SOURCE = "parent.onnx"
 
@@ -76,10 +76,10 @@ def bundle_files(family: Family) -> dict[str, bytes]:
     return family_files(family) | certificates | {SOURCE: b"a model file"}
 
 
-def write_bundle(root: Path, files: Mapping[str, bytes]) -> Path:
+def write_bundle(root: Path, files: Mapping[str, bytes], mode: Mode = "bitwise") -> Path:
     """Write files and their manifest."""
     manifest = Manifest(
-        mode="bitwise",
+        mode=mode,
         source=SOURCE,
         options={"cells": 1},
         tools={"netslicer": "0"},
@@ -95,7 +95,7 @@ def write_bundle(root: Path, files: Mapping[str, bytes]) -> Path:
 
 def make_bundle(root: Path, family: Family) -> Path:
     """A whole bundle on disk."""
-    return write_bundle(root, bundle_files(family))
+    return write_bundle(root, bundle_files(family), family.mode)
 
 
 def make_attested_bundle(root: Path, family: Family, attested: Mapping[int, list[object]]) -> Path:

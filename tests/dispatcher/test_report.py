@@ -15,6 +15,7 @@ from dispatcher.plan import whole_member
 from dispatcher.report import report, report_json, report_table
 from tests.dispatcher.bundle_samples import make_bundle, make_family
 from tests.dispatcher.member_samples import member_of
+from tests.emit_c99.families import epsilon_family
 
 PARENT = (Input(2), dense(0, [[1, 2], [3, 0], [0, 0]]), Relu(1, 3), dense(2, [[1, 0, 5], [1, 1, 1]]))
 
@@ -92,6 +93,16 @@ def test_macs_of_the_layouts_are_weighted_by_volume(bundle):
     assert (c99.packed.mac_mean, c99.packed.mac_min, c99.packed.mac_max) == (8, 4, 12)
     assert masked_macs(bundle.family).tolist() == [12, 2 * 1 + 1 * 1]
     assert (c99.masked.mac_mean, c99.masked.mac_min, c99.masked.mac_max) == (7.5, 3, 12)
+
+
+def test_affine_members_count_their_weights_in_each_layout(tmp_path):
+    family = epsilon_family()
+    result = report(load_bundle(make_bundle(tmp_path / "bundle", family)))
+    for cost_of_layout, layout in ((result.c99.packed, "packed"), (result.c99.masked, "masked")):
+        sizes = table_sizes(family, layout)
+        assert (cost_of_layout.flash_bytes, cost_of_layout.ram_bytes) == (sizes.flash, sizes.ram)
+        assert cost_of_layout.mac_min == 5 * 3 < cost_of_layout.mac_mean
+    assert "flash / parent's" in report_table(result)
 
 
 def test_members_are_named_by_their_files(bundle):

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from dispatcher.interpret import eval32
-from dispatcher.layers import Concat, Input, Layers, Relu, dense
-from dispatcher.plan import Constant, Family, Member, member_layers
+from dispatcher.layers import Concat, Input, Layers, Relu, dense, freeze
+from dispatcher.plan import Affine, Constant, Family, Member, MemberLayer, member_layers
 from dispatcher.route import Router
 from dispatcher.vectors import border_points, corner_points, random_points
 from tests.dispatcher.bundle_samples import make_family
@@ -55,6 +55,42 @@ def decision_family() -> Family:
     *before, last = members[3].layers
     members[3] = Member((*before, replace(last, prefixes=(), constants=(alone[0], alone[2]))))
     return replace(whole, mode="decision", decision="argmin", members=tuple(members))
+
+
+def epsilon_family() -> Family:
+    """A family of mode ``epsilon``: the first member is affine, so are three more; two keep units of the parent.
+
+    Cells 3 and 7 share an affine member. Weights are zeros of either sign and subnormal numbers too.
+    """
+    rng, parent = np.random.default_rng(4), chain([3, 20, 20, 5], 4)
+    kept = [random_member(parent, rng) for _ in range(2)]
+    affine = [random_affine(parent, rng) for _ in range(4)]
+    return with_members(parent, [affine[0], kept[0], affine[1], affine[2], kept[1], affine[3], kept[0], affine[2]])
+
+
+def affine_family(cells: int = 5) -> Family:
+    """A family of mode ``epsilon`` all of whose members are affine."""
+    rng, parent = np.random.default_rng(6), chain([4, 9, 2], 6)
+    return with_members(parent, [random_affine(parent, rng) for _ in range(cells)])
+
+
+def random_affine(parent: Layers, rng: np.random.Generator) -> Member:
+    """A member that is an affine function of the input; it need not be near the parent anywhere."""
+    n_in, n_out = parent[0].width, parent[-1].width
+    numbers = rng.normal(size=(n_out, n_in + 1))
+    odd = rng.random(numbers.shape) < 0.2
+    numbers[odd] = rng.choice([0.0, -0.0, 1e-40, -1e-45], odd.sum())
+    layers = (MemberLayer(tuple(range(n_in))), *[MemberLayer(())] * (len(parent) - 1))
+    return Member(layers, Affine(freeze(numbers[:, 1:], np.float32), freeze(numbers[:, 0], np.float32)))
+
+
+def with_members(parent: Layers, members: list[Member]) -> Family:
+    """A family of mode ``epsilon`` with a cell for each of these, some of which may be the same."""
+    distinct = tuple(dict.fromkeys(members))
+    cells = tuple(distinct.index(member) for member in members)
+    epsilon = freeze(np.ones(parent[-1].width), np.float32)
+    whole = make_family(parent, len(members))
+    return replace(whole, mode="epsilon", epsilon=epsilon, members=distinct, cells=cells)
 
 
 def mixed_family(seed: int, cells: int = 6) -> Family:

@@ -48,7 +48,7 @@ def table_bytes(nm: str, *objects: Path) -> TableSizes:
         numbers=sum(size for name, size in sizes.items() if name.startswith("floats_")),
         indices=sizes["indices"],
         steps=sizes["steps"],
-        members=sizes["programs"] + sizes.get("choices", 0),
+        members=sizes["programs"] + sizes.get("choices", 0) + sizes.get("affine", 0),
         live=sum(sizes.get(name, 0) for name in ("slots", "live_of_step", "masks", "special_sets", "specials")),
         cells=sizes["cells"],
         tree=sizes["splits"],

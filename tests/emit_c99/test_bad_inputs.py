@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 
 from dispatcher.emit_c99 import emit_c99
-from tests.emit_c99.families import DIGEST, random_family
+from tests.emit_c99.families import DIGEST, affine_family, random_family
 from tests.emit_c99.host import HERE, NO_FMA, build_runner, run_points, sources
 
 OK, NAN, OUT_OF_DOMAIN = 0, -2, -3
 UNTOUCHED = 0xFFFFFFFF
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory):
-    family, directory = random_family(3), tmp_path_factory.mktemp("package") / "net"
-    emit_c99(family, DIGEST, directory, "net")
+@pytest.fixture(
+    scope="module",
+    params=[(random_family(3), "packed"), (affine_family(), "masked")],
+    ids=["random, packed", "affine, masked"],
+)
+def package(request, tmp_path_factory):
+    (family, layout), directory = request.param, tmp_path_factory.mktemp("package") / "net"
+    emit_c99(family, DIGEST, directory, "net", layout)
     return family, directory
 
 

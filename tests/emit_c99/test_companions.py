@@ -17,15 +17,26 @@ from hypothesis import strategies as st
 from dispatcher.cost import cost
 from dispatcher.emit_c99 import Layout, c_sources, emit_c99, masked_macs, table_sizes
 from dispatcher.emit_c99.costs import StackBytes
+from dispatcher.emit_c99.tables import build_tables
 from dispatcher.emit_c99.vectors import MOST_BYTES, package_vectors
 from dispatcher.layers import Elementwise, Input, dense, freeze
+from dispatcher.literal import c99_text
 from dispatcher.plan import Family, Split, member_layers
 from dispatcher.route import Router
 from dispatcher.vectors import LEAST, covering_points, random_points
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.network_samples import chain
 from tests.emit_c99.boards import build_with_vectors
-from tests.emit_c99.families import DIGEST, expected, family_with_prefixes, mixed_family, random_family, wide_family
+from tests.emit_c99.families import (
+    DIGEST,
+    affine_family,
+    epsilon_family,
+    expected,
+    family_with_prefixes,
+    mixed_family,
+    random_family,
+    wide_family,
+)
 from tests.emit_c99.host import HERE, NO_FMA, STRICT, bits, sources
 
 EACH = pytest.mark.parametrize("layout", get_args(Layout))
@@ -99,9 +110,10 @@ def test_vectors_whose_outputs_are_not_finite_are_left_out():
 
 @EACH
 @pytest.mark.parametrize("policy", ["REJECT", "CLAMP", "PARENT"])
-@pytest.mark.parametrize("name", ["wide", "random", "one cell"])
+@pytest.mark.parametrize("name", ["wide", "random", "one cell", "epsilon", "affine"])
 def test_the_host_test_passes(name, policy, layout, compiler, tmp_path):
     families = {"wide": wide_family(0), "random": random_family(2), "one cell": make_family(chain([3, 4, 2]))}
+    families |= {"epsilon": epsilon_family(), "affine": affine_family()}
     emit_c99(families[name], DIGEST, tmp_path / "net", "net", layout, with_parent=True)
     code, said = compiler.run(_host_test(compiler, tmp_path / "net", f"-DNET_POLICY=NET_{policy}"))
     assert (code, said.split()[-2:]) == (0, ["0", "failures"])
@@ -120,6 +132,21 @@ def test_a_changed_weight_or_threshold_or_cell_fails_the_host_test(layout, compi
         ("{0x0p+0f, 0, 6}", "{-0x1p-149f, 0, 6}"),
         ("cells[NET_CELLS] NET_SECTION = {\n    0, 1,", "cells[NET_CELLS] NET_SECTION = {\n    1, 0,"),
     ):
+        data.write_text(text.replace(before, after))
+        assert compiler.run(_host_test(compiler, tmp_path / "net"))[0] == 1, after
+
+
+def test_a_changed_number_or_place_of_an_affine_member_fails_the_host_test(compiler, tmp_path):
+    family = epsilon_family()
+    emit_c99(family, DIGEST, tmp_path / "net", "net", "masked")
+    data = tmp_path / "net" / "net_data.c"
+    text, places = data.read_text(), build_tables(family, "masked").affine.places
+    row = ", ".join(map(str, places))
+    assert text.count(f"{{\n    {row},\n}}") == 1
+    swapped = ", ".join(map(str, (places[1], places[0], *places[2:])))
+    bias = c99_text(float(family.members[0].affine.bias[1]))
+    assert text.count(bias) == 1
+    for before, after in ((row, swapped), (bias, c99_text(float(family.members[0].affine.bias[1]) * 2))):
         data.write_text(text.replace(before, after))
         assert compiler.run(_host_test(compiler, tmp_path / "net"))[0] == 1, after
 
@@ -214,9 +241,10 @@ def test_arduino_and_platformio_find_what_they_ask_for(tmp_path):
     assert manifest["build"]["flags"] == NO_FMA
 
 
-@EACH
-def test_the_report_counts_what_is_there(layout, tmp_path):
-    family = wide_family(0)
+@pytest.mark.parametrize(
+    ("family", "layout"), [*((wide_family(0), layout) for layout in get_args(Layout)), (epsilon_family(), "masked")]
+)
+def test_the_report_counts_what_is_there(family, layout, tmp_path):
     emit_c99(family, DIGEST, tmp_path / "net", "net", layout)
     report = json.loads((tmp_path / "net" / "report.json").read_text())
     sizes = table_sizes(family, layout)
@@ -229,16 +257,19 @@ def test_the_report_counts_what_is_there(layout, tmp_path):
     assert [route["mac"] for route in report["routes"]] == of_routes
     assert report["mac"]["min"] == min(of_routes) < report["mac"]["mean"] < report["mac"]["max"] == max(of_routes)
     assert report["mac"]["mean"] == pytest.approx(sum(r["mac"] * r["share"] for r in report["routes"]))
-    vectors = report["test_vectors"]
-    assert (vectors["cells"], vectors["count"]) == ({"reached": 12, "of": 12}, 24)
-    assert vectors["sides_of_borders"] == {"reached": 22, "of": 22}
+    vectors, cells = report["test_vectors"], len(family.cells)
+    assert (vectors["cells"], vectors["count"]) == ({"reached": cells, "of": cells}, 2 * cells)
+    assert vectors["sides_of_borders"] == {"reached": 2 * cells - 2, "of": 2 * cells - 2}
 
 
 @pytest.mark.mcu
-@EACH
+@pytest.mark.parametrize(
+    ("family", "layout"),
+    [*((family_with_prefixes(), layout) for layout in get_args(Layout)), (affine_family(), "masked")],
+    ids=[*get_args(Layout), "affine"],
+)
 @pytest.mark.parametrize("level", ["-O0", "-Os", "-O2", "-O3"])
-def test_no_function_uses_more_stack_than_the_report_says(level, layout, board, tmp_path):
-    family = family_with_prefixes()
+def test_no_function_uses_more_stack_than_the_report_says(level, family, layout, board, tmp_path):
     points = random_points(family, 20, np.random.default_rng(0))
     emit_c99(family, DIGEST, tmp_path / "net", "net", layout)
     code, used = board.run(build_with_vectors(board, "stack.c", points, tmp_path, level, NO_FMA))

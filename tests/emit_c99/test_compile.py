@@ -18,6 +18,8 @@ from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.network_samples import chain
 from tests.emit_c99.families import (
     DIGEST,
+    affine_family,
+    epsilon_family,
     expected,
     family_with_prefixes,
     hard_points,
@@ -30,10 +32,23 @@ from tests.emit_c99.host import HERE, NO_FMA, bits, build_runner, require, run_p
 PEDANTIC = ("-Wdouble-promotion", "-Wcast-qual", "-Wundef", "-Wwrite-strings", "-Wmissing-declarations", "-Wvla")
 
 
-@pytest.fixture(params=get_args(Layout))
-def package(request, tmp_path):
-    emit_c99(family_with_prefixes(), DIGEST, tmp_path / "net", "net", request.param)
-    return tmp_path / "net"
+PACKAGES = {
+    **{layout: (family_with_prefixes(), layout) for layout in get_args(Layout)},
+    "masked, some affine": (epsilon_family(), "masked"),
+    "masked, all affine": (affine_family(), "masked"),
+}
+
+
+@pytest.fixture(params=PACKAGES)
+def family_and_package(request, tmp_path):
+    family, layout = PACKAGES[request.param]
+    emit_c99(family, DIGEST, tmp_path / "net", "net", layout)
+    return family, tmp_path / "net"
+
+
+@pytest.fixture
+def package(family_and_package):
+    return family_and_package[1]
 
 
 @pytest.mark.parametrize("level", ["-O0", "-O3"])
@@ -50,7 +65,8 @@ def test_no_warnings_as_cpp(each_compiler, package, tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_called_from_cpp(compiler, package, tmp_path):
+def test_called_from_cpp(compiler, family_and_package, tmp_path):
+    family, package = family_and_package
     require(compiler, tmp_path, "C++", "-x", "c++", standard="c++17")
     objects = []
     for source in sources(package):
@@ -61,9 +77,9 @@ def test_called_from_cpp(compiler, package, tmp_path):
     done = compiler(f"-I{package}", "-c", runner, "-o", package / "main.o", standard="c++17")
     assert done.returncode == 0, done.stderr
     program = compiler.build(package / "program", package / "main.o", *objects)
-    family = family_with_prefixes()
     points = hard_points(family, np.random.default_rng(0))
-    assert (bits(run_points(program, points, 2).outputs) == bits(expected(family, points)[1])).all()
+    outputs = family.parent[-1].width
+    assert (bits(run_points(program, points, outputs).outputs) == bits(expected(family, points)[1])).all()
 
 
 def test_every_symbol_begins_with_the_prefix(compiler, package):
@@ -118,10 +134,27 @@ def test_numbers_in_several_data_files(compiler, tmp_path):
     assert (bits(answers.outputs) == bits(expected(family, points)[1])).all()
 
 
+def test_numbers_of_affine_members_in_several_data_files(compiler, tmp_path):
+    family = epsilon_family()
+    tables = build_tables(family, "masked", least_bits=1)
+    assert len({place >> tables.chunk_bits for place in tables.affine.places} | {0}) > 1
+    write_package(package_files(tables, "net", Provenance(DIGEST, DIGEST)), tmp_path / "net")
+    points = hard_points(family, np.random.default_rng(0))
+    answers = run_points(build_runner(compiler, tmp_path / "net"), points, 5)
+    assert (bits(answers.outputs) == bits(expected(family, points)[1])).all()
+
+
 @pytest.mark.parametrize(
     ("family", "layout"),
-    [(random_family(2), "packed"), (mixed_family(0), "masked"), (wide_family(1), "packed"), (wide_family(1), "masked")],
-    ids=["random, packed", "mixed, masked", "wide, packed", "wide, masked"],
+    [
+        (random_family(2), "packed"),
+        (mixed_family(0), "masked"),
+        (wide_family(1), "packed"),
+        (wide_family(1), "masked"),
+        (epsilon_family(), "masked"),
+        (affine_family(), "masked"),
+    ],
+    ids=["random, packed", "mixed, masked", "wide, packed", "wide, masked", "epsilon, masked", "affine, masked"],
 )
 def test_address_and_undefined_behaviour_sanitizers_find_nothing(family, layout, compiler, tmp_path):
     flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

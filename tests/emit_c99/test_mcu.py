@@ -20,7 +20,9 @@ from tests.dispatcher.network_samples import chain
 from tests.emit_c99.boards import build_with_vectors
 from tests.emit_c99.families import (
     DIGEST,
+    affine_family,
     chain_with_prefixes,
+    epsilon_family,
     expected,
     family_with_prefixes,
     hard_points,
@@ -33,6 +35,7 @@ from tests.emit_c99.tables_in import table_bytes
 
 pytestmark = pytest.mark.mcu
 
+LAYOUTS = get_args(Layout)
 
 FAMILIES = {
     "random": random_family(3),
@@ -40,6 +43,7 @@ FAMILIES = {
     "mixed": mixed_family(1, cells=3),
     "prefixes": family_with_prefixes(),
     "chain with prefixes": chain_with_prefixes(),
+    "epsilon": epsilon_family(),
 }
 
 
@@ -51,6 +55,7 @@ FAMILIES = {
         ("wide", "masked", "-Os"),
         ("mixed", "masked", "-O2"),
         ("chain with prefixes", "masked", "-O0"),
+        ("epsilon", "masked", "-Os"),
     ],
 )
 def test_same_bits(name, layout, level, board, tmp_path):
@@ -73,9 +78,9 @@ def test_nan_and_numbers_outside_the_domain(board, tmp_path):
     assert words[:2] == words[4:6] == [2**32 - 3, 2**32 - 3]
 
 
-@pytest.mark.parametrize("layout", get_args(Layout))
-def test_sizes_on_a_32_bit_target(layout, board_with_fpu, tmp_path):
-    family = FAMILIES["wide"]
+@pytest.mark.parametrize(("name", "layout"), [*(("wide", layout) for layout in LAYOUTS), ("epsilon", "masked")])
+def test_sizes_on_a_32_bit_target(name, layout, board_with_fpu, tmp_path):
+    family = FAMILIES[name]
     emit_c99(family, DIGEST, tmp_path / "net", "net", layout)
     objects = []
     for source in sources(tmp_path / "net"):
@@ -109,6 +114,15 @@ def test_removed_units_save_instructions_in_the_masked_layout(board_with_fpu, tm
         for number, family in enumerate(families)
     )
     assert masked < whole / 2
+
+
+def test_affine_members_take_no_more_instructions_than_packed(board_with_fpu, tmp_path):
+    family = affine_family()
+    points = random_points(family, 40, np.random.default_rng(0))
+    packed, masked = (
+        instructions(board_with_fpu, family, points, tmp_path / layout, layout=layout).mean for layout in LAYOUTS
+    )
+    assert masked < packed
 
 
 def build(board: Board, family: Family, points: np.ndarray, directory, *flags: str, layout: Layout = "packed"):

@@ -18,7 +18,7 @@ from dispatcher.plan import Family, Leaf, Split, whole_member
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
-from tests.emit_c99.families import DIGEST
+from tests.emit_c99.families import DIGEST, affine_family, epsilon_family
 
 GOLDEN = Path(__file__).parent / "golden"
 TEMPLATES = Path(dispatcher.emit_c99.__file__).parent
@@ -51,20 +51,30 @@ def test_golden_text(name, layout, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("layout", "parts"),
-    [("packed", ["packed.c"]), ("masked", ["masked.c", "gather.c"])],
+    ("families", "layout", "parts"),
+    [
+        ((tiny_family(), FAMILY), "packed", ["packed.c"]),
+        ((tiny_family(), FAMILY), "masked", ["masked.c", "gather.c"]),
+        ((epsilon_family(), affine_family()), "packed", ["packed.c"]),
+        ((epsilon_family(), affine_family()), "masked", ["masked.c", "gather.c", "affine.c"]),
+    ],
+    ids=["packed", "masked", "packed, affine", "masked, affine"],
 )
-def test_the_code_is_the_templates_whatever_the_family(layout, parts, tmp_path):
-    emit_c99(tiny_family(), DIGEST, tmp_path / "one", "netslicer", layout)
-    emit_c99(FAMILY, DIGEST, tmp_path / "two", "netslicer", layout)
+def test_the_code_is_the_templates_whatever_the_family(families, layout, parts, tmp_path):
+    for package, family in zip(("one", "two"), families, strict=True):
+        emit_c99(family, DIGEST, tmp_path / package, "netslicer", layout)
     texts = [(tmp_path / package / "netslicer.c").read_text() for package in ("one", "two")]
     assert texts[0].split("*/\n", 1)[1] == texts[1].split("*/\n", 1)[1]
     assert all("declared evaluation order, contraction off" in text.split("*/\n", 1)[0] for text in texts)
     common = ["domain.c", "kernels.c", "sums.c", "dense.c", "store.c", "selfcheck.c"]
     for name in ("netslicer.c", *common, *parts):
-        pieces = re.split(r'#include "\w+\.c"\n', (TEMPLATES / name).read_text())
+        content = (TEMPLATES / name).read_text()
+        if "affine.c" not in parts:
+            content = re.sub(r"/\* @AFFINE \*/\n[^@]*/\* AFFINE@ \*/\n", '#include "nothing.c"\n', content)
+        pieces = re.split(r'#include "\w+\.c"\n|/\* @?AFFINE@? \*/\n', content)
         assert all(piece in texts[0] for piece in pieces)
-    assert '.c"' not in texts[0]
+    assert not re.search(r'\.c"|@', texts[0])
+    assert ("AFFINE" in texts[0]) == ("affine.c" in parts)
 
 
 def test_every_file_says_where_it_comes_from(tmp_path):

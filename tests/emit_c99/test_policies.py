@@ -18,13 +18,28 @@ from dispatcher.plan import whole_member
 from dispatcher.route import Router
 from dispatcher.runtime import Dispatcher
 from tests.dispatcher.bundle_samples import make_family
-from tests.emit_c99.families import DIGEST, chain_with_prefixes, expected, hard_points, mixed_family, wide_family
+from tests.emit_c99.families import (
+    DIGEST,
+    affine_family,
+    chain_with_prefixes,
+    epsilon_family,
+    expected,
+    hard_points,
+    mixed_family,
+    wide_family,
+)
 from tests.emit_c99.host import STRICT, bits, build_runner, run_points, sources
 from tests.emit_c99.tables_in import compiled_tables
 
 NAN, OUT_OF_DOMAIN = -2, -3
 UNTOUCHED = 0xFFFFFFFF
-FAMILIES = {"wide": wide_family(0), "mixed": mixed_family(0), "prefixes": chain_with_prefixes()}
+FAMILIES = {
+    "wide": wide_family(0),
+    "mixed": mixed_family(0),
+    "prefixes": chain_with_prefixes(),
+    "epsilon": epsilon_family(),
+    "affine": affine_family(),
+}
 EACH = pytest.mark.parametrize("layout", get_args(Layout))
 EVERY = pytest.mark.parametrize("name", FAMILIES)
 
@@ -117,6 +132,15 @@ def test_sizes_with_the_parent_are_those_of_the_compiled_tables(layout, compiler
     assert compiled_tables(compiler, tmp_path / "net") == sizes_of(tables)
 
 
+@pytest.mark.parametrize("name", ["epsilon", "affine"])
+def test_the_parent_comes_before_affine_members(name, compiler, tmp_path):
+    tables = build_tables(FAMILIES[name], "masked", with_parent=True)
+    assert tables.parent == tables.affine.first - 1 == sum(one.affine is None for one in FAMILIES[name].members)
+    assert min(tables.cells) >= tables.parent or name == "epsilon"
+    write_package(package_files(tables, "net", Provenance(DIGEST, DIGEST)), tmp_path / "net")
+    assert compiled_tables(compiler, tmp_path / "net") == sizes_of(tables)
+
+
 @EACH
 def test_a_whole_member_is_the_parent_already(layout):
     family = make_family(FAMILIES["wide"].parent)
@@ -139,9 +163,10 @@ def test_tables_go_to_the_section_that_is_named(layout, compiler, tmp_path):
         assert "net_splits:" in "".join(placed[1:])
 
 
+@pytest.mark.parametrize(("name", "layout"), [("wide", "packed"), ("epsilon", "masked"), ("affine", "masked")])
 @pytest.mark.parametrize("policy", ["REJECT", "CLAMP", "PARENT"])
-def test_no_warnings(policy, each_compiler, tmp_path):
-    emit_c99(FAMILIES["wide"], DIGEST, tmp_path / "net", "net", with_parent=True)
+def test_no_warnings(policy, name, layout, each_compiler, tmp_path):
+    emit_c99(FAMILIES[name], DIGEST, tmp_path / "net", "net", layout, with_parent=True)
     for language in ((), ("-x", "c++")):
         for source in sources(tmp_path / "net"):
             flags = (*language, *STRICT, f"-DNET_POLICY=NET_{policy}", "-c", source, "-o", tmp_path / "object")

@@ -12,23 +12,27 @@ from dispatcher.emit_c99.live import SlotRow
 from dispatcher.emit_c99.steps import Kind
 from dispatcher.emit_c99.tables import FROM_LIST, HAS_RELU, HAS_START, TO_LIST, build_tables
 from dispatcher.interpret import eval32
-from dispatcher.layers import Input, dense
-from dispatcher.plan import Family
+from dispatcher.layers import Input, Relu, dense
+from dispatcher.plan import Family, whole_member
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
 from tests.emit_c99.families import (
     DIGEST,
+    affine_family,
     chain_with_prefixes,
     decision_family,
+    epsilon_family,
     expected,
     family_with_prefixes,
     hard_points,
     mixed_family,
+    random_affine,
     random_family,
     wide_family,
+    with_members,
 )
-from tests.emit_c99.host import Compiler, bits, build_runner, run_points
+from tests.emit_c99.host import Compiler, bits, build_runner, require, run_points
 
 LAYOUTS = get_args(Layout)
 FAMILIES = {
@@ -38,6 +42,7 @@ FAMILIES = {
     "prefixes": family_with_prefixes(),
     "chain with prefixes": chain_with_prefixes(),
     "decision": decision_family(),
+    "epsilon": epsilon_family(),
 }
 
 
@@ -60,7 +65,15 @@ def test_families(name, layout, compiler, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "level"), [("wide 0", "-O0"), ("mixed 0", "-O0"), ("mixed 0", "-Os"), ("wide 0", "-O3")]
+    ("name", "level"),
+    [
+        ("wide 0", "-O0"),
+        ("mixed 0", "-O0"),
+        ("mixed 0", "-Os"),
+        ("wide 0", "-O3"),
+        ("epsilon", "-O0"),
+        ("epsilon", "-O3"),
+    ],
 )
 def test_every_optimisation(name, level, compiler, tmp_path):
     assert_same(FAMILIES[name], compiler, tmp_path, level)
@@ -94,6 +107,43 @@ def test_the_families_above_use_every_way_of_the_masked_layout():
 def way_of(choice: int, slot: SlotRow) -> str:
     """How the units of a chosen set are computed."""
     return "gathered" if choice < slot.gathered else "blocks" if choice < slot.plain else "special"
+
+
+def test_affine_members_by_every_compiler(each_compiler, tmp_path):
+    assert_same(epsilon_family(), each_compiler, tmp_path, "-O2")
+
+
+@pytest.mark.parametrize("cells", [1, 5])
+def test_affine_members_alone(cells, each_compiler, tmp_path):
+    assert_same(affine_family(cells), each_compiler, tmp_path, "-O2")
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 4, 7, 9])
+def test_affine_members_wider_than_all_layers_of_the_parent(outputs, compiler, tmp_path):
+    """Lists, rows and scratch hold what affine members need, where the parent needs less."""
+    flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    require(compiler, tmp_path, "sanitizers for addresses and undefined behaviour", *flags)
+    rng, parent = np.random.default_rng(outputs), chain([6, 1, outputs])
+    members = [random_affine(parent, rng), member_of(parent, set()), random_affine(parent, rng)]
+    assert_same(with_members(parent, members), compiler, tmp_path, *flags)
+
+
+def test_affine_members_at_places_of_32_bits(compiler, tmp_path):
+    rng, parent = np.random.default_rng(1), chain([64, 2, 64])
+    family = with_members(parent, [random_affine(parent, rng) for _ in range(17)])
+    tables = build_tables(family, "masked")
+    assert (tables.index_bits, tables.place_bits) == (16, 32)
+    assert build_tables(family, "masked", least_bits=1).chunk_bits == (64 * 65).bit_length()
+    assert_same(family, compiler, tmp_path, "-O1", layouts=["masked"])
+
+
+def test_affine_members_of_a_network_without_dense_layers(compiler, tmp_path):
+    """Whose own program has no lists."""
+    parent = (Input(3), Relu(0, 3))
+    rng = np.random.default_rng(0)
+    family = with_members(parent, [random_affine(parent, rng), whole_member(parent), random_affine(parent, rng)])
+    assert build_tables(family, "masked").list_units == 3
+    assert_same(family, compiler, tmp_path, "-O1")
 
 
 @pytest.mark.parametrize("width", [1, 3, 7, 13, 31, 46])

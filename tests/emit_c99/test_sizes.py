@@ -20,7 +20,17 @@ from dispatcher.package import write_package
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
-from tests.emit_c99.families import DIGEST, family_with_prefixes, random_family, random_member, wide_family
+from tests.emit_c99.families import (
+    DIGEST,
+    affine_family,
+    epsilon_family,
+    family_with_prefixes,
+    random_affine,
+    random_family,
+    random_member,
+    wide_family,
+    with_members,
+)
 from tests.emit_c99.host import sources
 from tests.emit_c99.tables_in import compiled_tables
 
@@ -34,6 +44,8 @@ FAMILIES = {
     "wide": make_family(WIDE),
     "large": make_family(LARGE, 3),
     "wide members": wide_family(2),
+    "epsilon": epsilon_family(),
+    "affine": affine_family(),
 }
 
 
@@ -46,15 +58,17 @@ def test_sizes_are_those_of_the_compiled_tables(name, layout, compiler, tmp_path
     assert compiled_tables(compiler, tmp_path / "net") == table_sizes(FAMILIES[name], layout)
 
 
-@pytest.mark.parametrize("layout", get_args(Layout))
-def test_flash_is_what_the_compiler_puts_into_the_objects_up_to_alignment(layout, compiler, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "layout"), [*(("wide members", layout) for layout in get_args(Layout)), ("epsilon", "masked")]
+)
+def test_flash_is_what_the_compiler_puts_into_the_objects_up_to_alignment(name, layout, compiler, tmp_path):
     """All sections of the data files, as ``size`` counts them; 64-bit addresses instead of 32-bit ones."""
-    emit_c99(FAMILIES["wide members"], DIGEST, tmp_path / "net", "net", layout)
+    emit_c99(FAMILIES[name], DIGEST, tmp_path / "net", "net", layout)
     objects = [tmp_path / f"{source.stem}.o" for source in (tmp_path / "net").glob("*_data*.c")]
     for path in objects:
         assert compiler("-c", tmp_path / "net" / f"{path.stem}.c", "-o", path).returncode == 0
     lines = subprocess.run(["size", *objects], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
-    sizes = table_sizes(FAMILIES["wide members"], layout)
+    sizes = table_sizes(FAMILIES[name], layout)
     assert 0 <= sum(int(line.split()[3]) for line in lines) - sizes.flash <= 32 * len(fields(sizes))
 
 
@@ -67,6 +81,21 @@ def test_masked_tables_are_the_parents_and_little_for_each_member():
     assert masked.flash - alone.flash <= cells * (8 + 2 + 3 * (2 + 7)) + 3 * 14 + 32
     assert masked.flash < 1.1 * alone.flash
     assert packed.flash > 10 * masked.flash
+
+
+def test_an_affine_member_takes_its_numbers_and_a_place():
+    """Beside a cell: a split of eight bytes and a member's number."""
+    rng, parent = np.random.default_rng(0), chain([5, 50, 50, 5])
+    whole, affine = member_of(parent, set()), [random_affine(parent, rng) for _ in range(40)]
+    few, many = (table_sizes(with_members(parent, [whole, *affine[:n]]), "masked") for n in (10, 40))
+    assert many.flash - few.flash == 30 * (4 * 5 * 6 + 2 + 8 + 2)
+    assert many.ram == few.ram == table_sizes(make_family(parent)).ram
+
+
+def test_affine_members_alone_leave_nothing_of_the_parent():
+    family = FAMILIES["affine"]
+    assert table_sizes(family, "masked").numbers == 4 * len(family.members) * 2 * (4 + 1)
+    assert table_sizes(family, "masked").flash < table_sizes(family, "packed").flash
 
 
 def test_equal_sets_of_live_units_stand_once():
@@ -92,6 +121,17 @@ def test_macs_of_the_masked_layout_count_blocks_that_are_not_all_live():
     family = make_family(parent, 4, lambda cell: member_of(parent, {(2, unit) for unit in set(range(34)) - keep[cell]}))
     computed = [34, 2, 8, 1]  # two of ten and one of eight are gathered, six are computed in a block of eight
     assert masked_macs(family).tolist() == [20 * n + 3 * len(units) for n, units in zip(computed, keep, strict=True)]
+
+
+def test_macs_of_affine_members_are_their_weights():
+    family = FAMILIES["epsilon"]
+    macs, alone = masked_macs(family), {}
+    for index, member in enumerate(family.members):
+        if member.affine is None:
+            alone[index] = int(masked_macs(make_family(family.parent, 1, lambda _, one=member: one))[0])
+    assert len(alone) == 2
+    assert macs.tolist() == [alone.get(index, 5 * 3) for index in range(len(family.members))]
+    assert masked_macs(FAMILIES["affine"]).tolist() == [2 * 4] * 5
 
 
 def test_sizes_with_several_data_files(compiler, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 import dispatcher.emit_c99
 from dispatcher.emit_c99 import Layout, c_sources, emit_c99
-from tests.emit_c99.families import DIGEST, mixed_family
+from tests.emit_c99.families import DIGEST, affine_family, epsilon_family, mixed_family
 
 DEVIATIONS = Path(dispatcher.emit_c99.__file__).parent / "MISRA.md"
 # What the standard headers say, which cppcheck does not read.
@@ -26,13 +26,18 @@ SUPPRESSED = (
 
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory) -> list[tuple[str, str]]:
-    """Rule or check, and the place, of all that is found in the layout masked with each policy, and in packed."""
+    """Rule or check, and the place, of all that is found in the layout masked with each policy, and in packed.
+
+    In the former, families have no, some and only affine members.
+    """
     if shutil.which("cppcheck") is None:
         pytest.skip("no cppcheck on this machine")
     found = []
-    for layout in get_args(Layout):
+    packages = [*((mixed_family(0), layout) for layout in get_args(Layout))]
+    packages += [(epsilon_family(), "masked"), (affine_family(), "masked")]
+    for family, layout in packages:
         package = tmp_path_factory.mktemp(layout) / "net"
-        paths = emit_c99(mixed_family(0), DIGEST, package, "net", layout, with_parent=True)
+        paths = emit_c99(family, DIGEST, package, "net", layout, with_parent=True)
         for policy in ("REJECT", "CLAMP", "PARENT") if layout == "masked" else ("REJECT",):
             found += _cppcheck(c_sources(paths), f"NET_POLICY=NET_{policy}")
     return found

@@ -21,7 +21,7 @@ from dispatcher.tree import Leaf, Split
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
-from tests.emit_c99.families import random_member, wide_family
+from tests.emit_c99.families import affine_family, epsilon_family, random_member, wide_family
 from tests.random_networks import mixed
 
 VECTORS = st.lists(st.lists(st.sampled_from([0.0, -0.0, 1.0, 2.5]), max_size=8), max_size=12)
@@ -133,6 +133,36 @@ def test_the_masked_layout_has_one_program_and_the_parents_numbers():
     assert (len(tables.programs), tables.members) == (1, len(family.members))
     assert [chunk.tobytes() for chunk in tables.chunks] == [chunk.tobytes() for chunk in alone.chunks]
     assert tables.steps == alone.steps
+
+
+def test_affine_members_are_numbered_last_and_have_numbers_of_their_own():
+    family = epsilon_family()
+    tables, alone = build_tables(family, "masked"), build_tables(make_family(family.parent))
+    kept = [member.affine is None for member in family.members]
+    assert (kept, family.cells) == ([False, True, False, False, True, False], (0, 1, 2, 3, 4, 5, 1, 3))
+    assert tables.cells == (2, 0, 3, 4, 1, 5, 0, 4)
+    assert (tables.affine.first, len(tables.affine.places), tables.members) == (2, 4, 6)
+    assert tables.steps == alone.steps
+    assert len(tables.live.choices) == 2
+    (numbers,) = tables.chunks
+    assert numbers[: alone.chunks[0].size].tobytes() == alone.chunks[0].tobytes()
+    for member, cell in ((0, 0), (2, 2), (3, 3), (3, 7), (5, 5)):
+        affine = family.members[member].affine
+        place = tables.affine.places[tables.cells[cell] - tables.affine.first]
+        expected = np.concatenate([affine.bias, affine.weight.T.ravel()])
+        assert numbers[place : place + expected.size].tobytes() == expected.tobytes()
+
+
+def test_a_table_of_affine_members_alone_has_no_steps():
+    tables = build_tables(affine_family(), "masked")
+    assert (tables.affine.first, tables.cells, tables.programs[0].steps) == (1, (1, 2, 3, 4, 5), 0)
+    assert tables.scratch_floats >= max(4, 2)
+
+
+def test_the_packed_layout_knows_no_affine_members():
+    tables = build_tables(epsilon_family())
+    assert (tables.affine, tables.cells, len(tables.programs)) == (None, epsilon_family().cells, 6)
+    assert build_tables(wide_family(0), "masked").affine is None
 
 
 @settings(deadline=None, max_examples=50)

@@ -15,21 +15,24 @@ from jsonschema import Draft202012Validator
 import dispatcher
 import slicer
 from dispatcher.cli import main as dispatcher_main
-from dispatcher.emit_c99 import emit_c99
+from dispatcher.emit_c99 import masked_macs, table_sizes
 from dispatcher.errors import UnusableBundle, UnusableInput
 from dispatcher.files import family_files, read_family
+from dispatcher.host import host_compiler
 from dispatcher.interpret import eval32
 from dispatcher.layers import Input, Relu, dense
 from dispatcher.plan import Affine, Member
+from dispatcher.tree import cell_shares
 from slicer.box import Box
 from slicer.cli import main
 from slicer.family.checkpoint import CellStore
-from slicer.family.options import Options
+from slicer.family.options import LAYOUTS, Options
 from slicer.family.tolerance import bounds
 from slicer.network import Network
 from slicer.report.collect import collect
 from slicer.report.json_text import report_json
 from slicer.search.affine import fit, has_errors, with_errors
+from tests.emit_c99.host import Compiler, bits, build_runner, run_points
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
 
@@ -181,10 +184,45 @@ def test_every_target_says_the_bounds(bundle, tmp_path, target):
     assert f"differ by at most {bundle.family.epsilon[0]:.9g}".encode() in text
 
 
-def test_affine_members_have_no_masked_layout(bundle, tmp_path):
-    with pytest.raises(UnusableInput, match="--layout: expected packed"):
-        emit_c99(bundle.family, bundle.digest, tmp_path / "out", "net", "masked")
-    assert dispatcher_main(["report", str(bundle.path)]) == 0
+@pytest.mark.skipif(host_compiler() is None, reason="no C compiler on this machine")
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_c_of_each_layout_returns_the_bits_of_the_runtime(bundle, layout, tmp_path):
+    command = ["emit", str(bundle.path), "--target", "c99", "--layout", layout, "--prefix", "net"]
+    assert dispatcher_main([*command, "--out", str(tmp_path / "net")]) == 0
+    answers = run_points(build_runner(Compiler(host_compiler()), tmp_path / "net", "-O2"), points(), 3)
+    served = dispatcher.load(bundle.path)
+    assert (answers.codes == 0).all()
+    assert (answers.routes == served.route(points())).all()
+    assert (bits(answers.outputs) == bits(served.predict(points()))).all()
+
+
+def test_the_masked_layout_is_counted_as_the_others(bundle, capsys):
+    family = bundle.family
+    assert dispatcher_main(["report", str(bundle.path), "--json", "-"]) == 0
+    c99 = json.loads(capsys.readouterr().out)["c99"]
+    shares = cell_shares(family.tree, family.lower, family.upper)
+    for layout in LAYOUTS:
+        assert c99[layout]["flash_bytes"] == table_sizes(family, layout).flash
+    macs = masked_macs(family)
+    affine = np.array([member.affine is not None for member in family.members])
+    assert set(macs[affine]) == {2 * 3}
+    assert macs[~affine].min() > 2 * 3
+    assert c99["masked"]["mac_mean"] == pytest.approx(shares @ macs[list(family.cells)])
+    assert (c99["masked"]["mac_min"], c99["masked"]["mac_max"]) == (6, macs.max())
+    assert c99["masked"]["flash_bytes"] < c99["packed"]["flash_bytes"] / 2
+
+
+def test_the_layout_that_was_asked_for_is_recorded_and_emitted(tmp_path, capsys):
+    model = write_onnx(tmp_path / "model.onnx", NETWORK)
+    options = ["--domain=-1:1", "--mode", "epsilon", "--epsilon", "5%", "--cells", "4", "--effort", "50", "--jobs", "1"]
+    for layout, chosen in (("auto", "packed"), ("packed", "packed"), ("masked", "masked")):
+        out, made = tmp_path / layout, tmp_path / f"{layout}.c99"
+        assert main(["compress", str(model), *options, "--layout", layout, "--out", str(out)]) == 0
+        assert any(line.split()[:2] == ["layout", chosen] for line in capsys.readouterr().out.splitlines())
+        assert json.loads((out / "manifest.json").read_text())["options"]["layout"] == chosen
+        assert dispatcher_main(["emit", str(out), "--target", "c99", "--out", str(made)]) == 0
+        assert f"Layout: {chosen}." in (made / "README.md").read_text()
+        assert json.loads((made / "report.json").read_text())["layout"] == chosen
 
 
 def test_the_family_file_keeps_bounds_and_functions(bundle):
@@ -228,7 +266,6 @@ def test_bounds_are_rounded_down_and_relative_to_the_range_seen():
         ({"mode": "epsilon"}, "--epsilon: expected it in mode epsilon"),
         ({"epsilon": 0.1}, "--epsilon: expected it in mode epsilon"),
         ({"mode": "epsilon", "epsilon": 0.1, "flash": 1000}, "--flash: expected no budget"),
-        ({"mode": "epsilon", "epsilon": 0.1, "layout": "masked"}, "--layout: expected packed"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(changes, message):

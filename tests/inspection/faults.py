@@ -1,6 +1,7 @@
 """Copies of a family with one planted fault, and what such a copy answers.
 
-A packed copy holds every member's weights; a masked one the parent's, once, and for every member which units are live.
+A packed copy holds every member's weights; a masked one the parent's, once, and for every member which units are live,
+or an affine member's weights.
 """
 
 from __future__ import annotations
@@ -52,9 +53,18 @@ def flipped_bit(copy: Copy, rng: np.random.Generator) -> Copy:
 
 
 def flipped_shared_bit(copy: Copy, rng: np.random.Generator) -> Copy:
-    """One bit of one of the parent's weights flipped, which all members read."""
-    _, parent = _flip((copy.family.parent,), rng)
-    return replace(copy, members=tuple(member_layers(parent, member) for member in copy.family.members))
+    """One bit flipped of one of the parent's weights, which all members read but affine ones, or of one of theirs."""
+    affine = [index for index, member in enumerate(copy.family.members) if member.affine is not None]
+    flipped, layers = _flip((copy.family.parent, *(copy.members[index] for index in affine)), rng)
+    members = list(copy.members)
+    if flipped:
+        members[affine[flipped - 1]] = layers
+    else:
+        members = [
+            one if member.affine is not None else member_layers(layers, member)
+            for one, member in zip(copy.members, copy.family.members, strict=True)
+        ]
+    return replace(copy, members=tuple(members))
 
 
 def _flip(networks: Sequence[Layers], rng: np.random.Generator) -> tuple[int, Layers]:
@@ -79,7 +89,7 @@ def _flip(networks: Sequence[Layers], rng: np.random.Generator) -> tuple[int, La
 
 def flipped_mask(copy: Copy, rng: np.random.Generator) -> Copy:
     """One live unit of a set lost, or another one taken for live, in every member that chooses this set."""
-    parent, members = copy.family.parent, copy.family.members
+    parent, members = copy.family.parent, [member for member in copy.family.members if member.affine is None]
     relus = [position for position, layer in enumerate(parent) if isinstance(layer, Relu) and layer.width]
     while True:
         position, member = int(rng.choice(relus)), members[rng.integers(len(members))]
@@ -88,11 +98,11 @@ def flipped_mask(copy: Copy, rng: np.random.Generator) -> Copy:
             break
     flipped = MemberLayer(tuple(sorted({*units} ^ {int(rng.integers(parent[position].width))})))
     changed = []
-    for one in members:
+    for one in copy.family.members:
         layers = list(one.layers)
-        if layers[source] == MemberLayer(units):
+        if one.affine is None and layers[source] == MemberLayer(units):
             layers[source] = layers[position] = flipped
-        changed.append(member_layers(parent, Member(tuple(layers))))
+        changed.append(member_layers(parent, Member(tuple(layers), one.affine)))
     return replace(copy, members=tuple(changed))
 
 

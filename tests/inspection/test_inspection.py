@@ -26,8 +26,17 @@ from tests.benchmarks.inspection import detection
 from tests.dispatcher.bundle_samples import make_bundle, make_family
 from tests.dispatcher.member_samples import inactive_units, member_of
 from tests.dispatcher.network_samples import chain, random_network, random_points
+from tests.emit_c99.families import epsilon_family
 from tests.emit_c99.host import sources
-from tests.inspection.faults import copy_of, differs, flipped_bit, flipped_mask, moved_threshold, wrong_member
+from tests.inspection.faults import (
+    copy_of,
+    differs,
+    flipped_bit,
+    flipped_mask,
+    flipped_shared_bit,
+    moved_threshold,
+    wrong_member,
+)
 
 
 def true_family(cells: int = 6, seed: int = 1):
@@ -98,6 +107,26 @@ def test_a_flipped_mask_changes_every_member_that_chooses_it():
         assert changed
         for old, new in changed:
             assert {abs(a - b) for a, b in zip(old, new, strict=True)} == {0, 1}
+
+
+def test_faults_of_masked_copies_keep_affine_members_apart():
+    """A flip of the parent's changes members that keep units, a flip of an affine member's numbers this one alone."""
+    family, rng = epsilon_family(), np.random.default_rng(0)
+    copy = copy_of(family)
+    affine = {index for index, member in enumerate(family.members) if member.affine is not None}
+    shared = [changed(copy, flipped_shared_bit(copy, rng)) for _ in range(400)]
+    assert all(found <= {1, 4} or (len(found) == 1 and found <= affine) for found in shared)
+    assert {index for found in shared for index in found} == set(range(6))
+    assert {index for _ in range(40) for index in changed(copy, flipped_mask(copy, rng))} == {1, 4}
+
+
+def changed(copy, other) -> set[int]:
+    """The members that are not the same."""
+    numbers = [
+        [[layer.weight.tobytes() for layer in one if isinstance(layer, Dense)] for one in each.members]
+        for each in (copy, other)
+    ]
+    return {index for index, (old, new) in enumerate(zip(*numbers, strict=True)) if old != new}
 
 
 def test_a_stale_copy_is_found():
