@@ -34,7 +34,7 @@ class StackBytes:
     -Os, -O2 and -O3, rounded up; they are those of -O0.
     """
 
-    run: int = 1440
+    run: int = 1520
     route: int = 96
     selfcheck: int = 2304
 

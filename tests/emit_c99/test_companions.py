@@ -265,8 +265,13 @@ def test_the_report_counts_what_is_there(family, layout, tmp_path):
 @pytest.mark.mcu
 @pytest.mark.parametrize(
     ("family", "layout"),
-    [*((family_with_prefixes(), layout) for layout in get_args(Layout)), (affine_family(), "masked")],
-    ids=[*get_args(Layout), "affine"],
+    [
+        *((family_with_prefixes(), layout) for layout in get_args(Layout)),
+        (wide_family(0, 6), "masked"),
+        (epsilon_family(), "masked"),
+        (affine_family(), "masked"),
+    ],
+    ids=[*get_args(Layout), "wide", "some affine", "all affine"],
 )
 @pytest.mark.parametrize("level", ["-O0", "-Os", "-O2", "-O3"])
 def test_no_function_uses_more_stack_than_the_report_says(level, family, layout, board, tmp_path):
