@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, TypedDict
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from dispatcher.cost import cost
 from dispatcher.plan import member_layers
+from slicer.certificate.verdict import largest_parts
 from slicer.family.assemble import Bundle
 from slicer.family.kept import GIVEN_UP
 
@@ -28,6 +30,8 @@ class Summary(TypedDict):
     decision: str | None  # in mode decision: argmax or argmin
     decided: float  # in mode decision: the cells' share in which one output always wins and nothing is computed
     epsilon: list[float] | None  # in mode epsilon: the bounds of the outputs
+    reduction: list[float]  # what reduction takes of each bound at most, in the proofs of all cells; empty without any
+    rounding: list[float]  # what rounding at run time adds to that at most
     affine: float  # in mode epsilon: the cells' share that is served by affine functions of the input
     readout: float  # and the share whose members end in readouts of hidden units
     weighted_by: str  # "volume" or "samples"
@@ -53,6 +57,8 @@ def summarize(bundle: Bundle) -> Summary:
     """The summary of a bundle from its plan and its search counts."""
     family, counts, weights = bundle.family, bundle.counts, bundle.measures
     parent = cost(family.parent)
+    cells = [[(float.fromhex(a), float.fromhex(b)) for a, b in count.parts] for count in counts if count.parts]
+    parts = largest_parts(cells)
     costs = [cost(member_layers(family.parent, member)) for member in family.members]
     mac = np.array([costs[m].mac for m in family.cells])
     links = np.array([costs[m].connections for m in family.cells])
@@ -68,6 +74,8 @@ def summarize(bundle: Bundle) -> Summary:
         attested=sum(count.attested for count in counts),
         decision=family.decision,
         epsilon=None if family.epsilon is None else [float(bound) for bound in family.epsilon],
+        reduction=[reduction for reduction, _ in parts],
+        rounding=[rounding for _, rounding in parts],
         affine=float(np.array([count.affine for count in counts]) @ weights),
         readout=float(np.array([count.readout > 0 for count in counts]) @ weights),
         decided=float(np.array([count.classes == 1 for count in counts]) @ weights),
@@ -93,6 +101,11 @@ def summarize(bundle: Bundle) -> Summary:
     )
 
 
+def _largest_share(parts: Sequence[float], bounds: Sequence[float]) -> float:
+    """The largest share of a bound that is taken of it; bounds of zero leave nothing to take."""
+    return max((part / bound for part, bound in zip(parts, bounds, strict=False) if bound > 0), default=0.0)
+
+
 def summary_lines(summary: Summary) -> list[str]:
     """The summary for people."""
     s = summary
@@ -116,6 +129,11 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(f"affine               {share:>9.1f}%   of inputs: an affine function serves them")
         share = 100 * s["readout"]
         lines.append(f"readouts             {share:>9.1f}%   of inputs: outputs are read off hidden units")
+        reduction, rounding = (100 * _largest_share(s[part], s["epsilon"]) for part in ("reduction", "rounding"))
+        lines.append(
+            f"bounds used up       {reduction:>9.1f}%   by reduction at most; {rounding:.2g} % by rounding, "
+            "nothing by reading the model"
+        )
     if s["attested"]:
         lines.append(f"attested             {s['attested']:>10,}   removals on a solver's word: no audit accepts them")
     if s["truncated_cells"]:

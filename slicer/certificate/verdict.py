@@ -6,6 +6,7 @@ another format) is an error instead of a verdict: `UnusableBundleFile`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -44,6 +45,10 @@ class Accepted:
     attested:
         Those of ``removed`` that rest on a solver's word instead of a proof (CERTIFICATE.md §6): 0 unless solvers are
         trusted.
+    parts:
+        In a cell whose member ends in a readout, for every output what reduction and rounding take of its bound: how
+        far the member is proved to be off in real arithmetic at most, and what rounding of both networks adds to that
+        in any of the bounds. Empty in other cells, or if the checker does not say.
     """
 
     nodes: int = 0
@@ -51,6 +56,7 @@ class Accepted:
     removed: int = 0
     margin: float | None = field(default=None, compare=False)
     attested: int = 0
+    parts: tuple[tuple[float, float], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,12 @@ class Rejected:
 
 
 Verdict = Accepted | Rejected
+
+
+def largest_parts(cells: Iterable[Sequence[tuple[float, float]]]) -> tuple[tuple[float, float], ...]:
+    """For every output the largest part that reduction, and that rounding takes of its bound in any of some cells."""
+    outputs = zip(*cells, strict=True)
+    return tuple((max(part[0] for part in output), max(part[1] for part in output)) for output in outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +142,13 @@ class AuditResult:
     def attested(self) -> int:
         """Number of removals that rest on a solver's word: 0 unless solvers are trusted."""
         return self.count("attested")
+
+    @property
+    def parts(self) -> tuple[tuple[float, float], ...]:
+        """The largest `Accepted.parts` of all cells; empty if no cell has any."""
+        verdicts = [outcome.verdict for outcome in self.cells]
+        found = [verdict.parts for verdict in verdicts if isinstance(verdict, Accepted) and verdict.parts]
+        return largest_parts(found)
 
     def count(self, what: str) -> int:
         """Sum over the accepted cells of ``nodes``, ``closings``, ``removed`` or ``attested``."""

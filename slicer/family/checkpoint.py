@@ -198,7 +198,7 @@ def _parse(content: bytes) -> list[CellResult]:
 
 def _counts(record: dict[str, Any]) -> CellCounts:
     """Counts from their JSON object, in which tuples are lists."""
-    return CellCounts(**record | {"witnesses": tuple(map(tuple, record["witnesses"]))})
+    return CellCounts(**record | {key: tuple(map(tuple, record[key])) for key in ("witnesses", "parts")})
 
 
 @contextmanager

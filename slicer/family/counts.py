@@ -36,6 +36,9 @@ class CellCounts:
         Whether the time limit stopped the search.
     gate:
         ``accepted``, or what the checker refused although all facts were given (those closings were given up).
+    parts:
+        For every output what reduction and rounding take of its bound (`slicer.certificate.verdict.Accepted`), as
+        `float.hex` writes it; empty where no readout is proved.
     witnesses:
         For every refuted candidate (ReLU layer, unit, phase hoped for, float32 bits of an input as hex digits): there
         eval32 finds the unit's pre-activation above zero if the phase is −1, below zero if it is +1.
@@ -56,6 +59,7 @@ class CellCounts:
     classes: int = 0
     affine: bool = False
     readout: int = 0
+    parts: tuple[tuple[str, str], ...] = ()
     witnesses: tuple[tuple[int, int, int, str], ...] = ()
 
 
@@ -83,6 +87,7 @@ def counted(
         classes=len(gone.classes or ()),
         affine=gone.readout is not None and gone.readout.affine,
         readout=0 if gone.readout is None else sum(len(units) for layer, units in gone.readout.reads if layer),
+        parts=tuple((reduction.hex(), rounding.hex()) for reduction, rounding in verdict.parts),
         nodes=verdict.nodes,
         gate=gate,
         witnesses=tuple((*place, *witness) for place, witness in zip(places, found, strict=True)),

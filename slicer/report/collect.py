@@ -35,6 +35,7 @@ from slicer.report.record import (
     InputRecord,
     LayerRecord,
     MemberRecord,
+    PartsRecord,
     Report,
     Word,
 )
@@ -85,7 +86,9 @@ def collect(bundle: str | Path, audit: Audit) -> Report:
             mode=identity.mode if identity else "bitwise",
             decision=claim[0],
             epsilon=claim[1],
+            parts=audit.rigorous.parts,
         ),
+        parts=tuple(PartsRecord(*parts) for parts in audit.rigorous.parts),
         identity=identity,
         contents=contents,
         unreadable=unreadable,

@@ -261,6 +261,14 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
+class PartsRecord:
+    """What reduction and rounding take of an output's bound at most, in the proofs of all cells that were checked."""
+
+    reduction: float
+    rounding: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that a report says.
 
@@ -277,6 +285,8 @@ class Report:
         Wall time of all checkers.
     tools:
         Versions that the audit ran with.
+    parts:
+        In mode ``epsilon`` one for each output, unless no cell has a readout; else none.
     identity, contents:
         None if the bundle is so broken that it cannot be read; ``unreadable`` says why.
     """
@@ -298,6 +308,7 @@ class Report:
     disagreements: tuple[DisagreementRecord, ...]
     tools: Mapping[str, str]
     commands: tuple[Command, ...]
+    parts: tuple[PartsRecord, ...]
     statement: Statement
     identity: Identity | None
     contents: Contents | None

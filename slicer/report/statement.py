@@ -50,6 +50,8 @@ _BUDGET = (
     "both networks at run time share all of it: one proof bounds their sum, and no part of it is set aside for either."
 )
 
+_PARTS = " In the proofs verified here reduction takes at most {} of the outputs' bounds, and rounding adds at most {}."
+
 _EVALUATION = (
     "Both networks are evaluated in IEEE-754 binary32, rounding to nearest, ties to even. A dense unit starts from +0 "
     "(or, in a member, from the stored sum of its constant prefix), adds the rounded products weight · input one after "
@@ -99,6 +101,7 @@ def statement(
     mode: str = "bitwise",
     decision: Decision | None = None,
     epsilon: Sequence[float] | None = None,
+    parts: Sequence[tuple[float, float]] = (),
 ) -> Statement:
     """What a bundle claims.
 
@@ -110,6 +113,8 @@ def statement(
         Whether both checkers were asked.
     attested:
         Number of removals that rest on a solver's word.
+    parts:
+        What reduction and rounding take of each bound at most, if anything.
     """
     assumptions = ((_SOLVER.format(attested),) if attested else ()) + _ASSUMPTIONS + (() if exact else _ONE_CHECKER)
     claim, means = _CLAIM, tuple[str, ...](_EVALUATION)
@@ -118,5 +123,7 @@ def statement(
         claim, means = _DECISION.format(word), (_DECIDED, *_EVALUATION)
     if mode == "epsilon":
         bounds = "" if epsilon is None else f": {', '.join(f'{bound:.9g}' for bound in epsilon)}"
-        claim, means = _EPSILON.format(bounds), (_READOUT, _BUDGET, *_EVALUATION)
+        taken = [", ".join(f"{part:.3g}" for part in column) for column in zip(*parts, strict=True)]
+        budget = _BUDGET + (_PARTS.format(*taken) if taken else "")
+        claim, means = _EPSILON.format(bounds), (_READOUT, budget, *_EVALUATION)
     return Statement(claim, means, assumptions, _NOT_CLAIMED)

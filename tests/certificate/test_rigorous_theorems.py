@@ -30,7 +30,7 @@ def states(parent: Parent, marks: Facts) -> bytes:
 
 
 def unproved(parent: Parent, nodes: list[Node], margin: float) -> list[Failure]:
-    return verify(parent, nodes, margin)[1]
+    return verify(parent, nodes, margin).outcome()[1]
 
 
 class Interval(NamedTuple):

@@ -14,7 +14,7 @@ from slicer.certificate.rigorous import form
 from slicer.certificate.rigorous.bounds import Bounds
 from slicer.certificate.rigorous.closings import Failure, verify
 from slicer.certificate.rigorous.extend import with_errors, with_margins
-from slicer.certificate.rigorous.form import Indices, Refusal, expect
+from slicer.certificate.rigorous.form import Array, Indices, Refusal, expect
 from slicer.certificate.rigorous.member import fixed_outputs, rebuild
 from slicer.certificate.rigorous.parent import FILE, Parent, T
 from slicer.certificate.rigorous.proof import Box, Demands, errors, losses, walk
@@ -128,14 +128,25 @@ class Checker:
             expect(trust_solver, place, UNTRUSTED)
         nodes = walk(parent, fields["tree"], box, set(removed) - attested, f"{where}: tree", demands)
         closings, worst, failures = 0, -np.inf, list[Failure]()
+        spent = np.full((2, 2 * parent.outputs), -np.inf)
         together = max(1, min(_NODES, _NUMBERS // parent.size))
         while batch := list(itertools.islice(nodes, together)):
-            bounds, unproved = verify(parent, batch, margin)
+            run = verify(parent, batch, margin)
+            bounds, unproved = run.outcome()
+            spent = np.maximum(spent, run.spent)
             closings, worst = closings + len(bounds), max(worst, float(bounds.max()))
             failures += unproved
         if failures:
             return _rejected(where, sorted(failures))
-        return Accepted(len(fields["tree"]), closings, len(removed), -worst if closings else None, len(attested))
+        least = -worst if closings else None
+        return Accepted(len(fields["tree"]), closings, len(removed), least, len(attested), self._parts(spent))
+
+    def _parts(self, spent: Array) -> tuple[tuple[float, float], ...]:
+        """What reduction and rounding take of each output's bound, from errors on both sides; empty without errors."""
+        if self.epsilon is None or not np.isfinite(spent).all():
+            return ()
+        reduction, rounding = spent.reshape(2, 2, -1).max(axis=1)
+        return tuple(zip(np.maximum(reduction + self.epsilon, 0).tolist(), rounding.tolist(), strict=True))
 
     def _claimed(
         self, fields: dict[str, Any], removed: list[int], box: Box, where: str

@@ -24,20 +24,21 @@ SIMILAR = 4  # nodes whose numbers of bounds differ by less are bounded together
 OVERFLOW = 2 / T
 
 
-def verify(parent: Parent, nodes: Sequence[Node], margin: float) -> tuple[Array, list[Failure]]:
-    """Bound everything that the nodes' closings assert, which must hold with ``margin`` · N to spare.
-
-    The bounds of all closings ``[closings]``, which should be at most zero, and the closings that do not hold.
-    """
+def verify(parent: Parent, nodes: Sequence[Node], margin: float) -> Verification:
+    """Bound everything that the nodes' closings assert, which must hold with ``margin`` · N to spare."""
     run = Verification(parent, nodes, margin)
     with np.errstate(all="ignore"):
         for position in range(int(run.deepest[0]) + 1):
             run.descend(position)
-    return run.outcome()
+    return run
 
 
 class Verification:
-    """Bounds of a batch of nodes, the last axis of all arrays: at least one, those with the deepest closings first."""
+    """Bounds of a batch of nodes, the last axis of all arrays: at least one, those with the deepest closings first.
+
+    ``spent`` ``[2, 2 n_out]`` are the largest bounds of errors without rounding, and the most that rounding adds to one
+    (N of CERTIFICATE.md §5), over the nodes that close them; −∞ where none does.
+    """
 
     def __init__(self, parent: Parent, nodes: Sequence[Node], margin: float) -> None:
         closings, deepest = _table(node.closings for node in nodes), np.zeros(len(nodes), np.int64)
@@ -50,6 +51,7 @@ class Verification:
         self.facts = _table(node.facts for node in nodes)[:, order]
         self.bounds = Bounds(parent, *(np.array([node.box[side] for node in nodes])[order] for side in (0, 1)))
         self.proved = np.full(closings.shape, np.nan)
+        self.spent = np.full((2, 2 * parent.outputs), -np.inf)
         self.sound = np.ones(len(nodes), bool)
 
     def descend(self, position: int) -> None:
@@ -85,18 +87,26 @@ class Verification:
         sides, room = np.array([upper, -lower]), self.margin * self.bounds.noise[own, :count] * (layer.rounding > 0)
         sides, proved = (np.where(facts, np.minimum(side, 0), side) for side in (sides, sides + room))
         needed = (sides > 0).all(axis=0) & (self.deepest[:count] > position)
-        wanted = (needed | (closings & ~(proved <= 0))) & (not self.parent.exact[position])
+        errors = position == self.parent.errors
+        wanted = (needed | (closings & (errors | ~(proved <= 0)))) & (not self.parent.exact[position])
         for side, sign in enumerate((1.0, -1.0)):
             if side and len(places) == len(self.parent.readers[position]):
                 wanted[1] &= closings[1] | (sides[0] > 0)  # no relu reads the lower bound of an inactive unit
             for boxes, units in _chunks(wanted[side].T, self.parent.longest):
                 bound, noise = Backward(self.bounds, position, boxes).bound(units, sign)
                 chosen = side, units, boxes[:, None]
+                if errors and not side:
+                    self._spend(units, np.minimum(bound - noise, sides[chosen]), noise, closings[0][chosen[1:]])
                 sides[chosen] = np.minimum(sides[chosen], bound)
                 proved[chosen] = np.minimum(proved[chosen], bound + self.margin * noise)
         upper[:], lower[:] = sides[0], -sides[1]
         for place in places:
             self.proved[place, :count] = np.where(self.closings[place, :count] == INACTIVE, *proved)
+
+    def _spend(self, units: Indices, reduction: Array, rounding: Array, closed: Mask) -> None:
+        """Take bounds of errors ``[boxes, rows]`` without and of rounding into account, where they are closed."""
+        for spent, part in zip(self.spent, (reduction, rounding), strict=True):
+            np.maximum.at(spent, units[closed], part[closed])
 
 
 def _table(rows: Iterable[bytes]) -> NDArray[np.int8]:

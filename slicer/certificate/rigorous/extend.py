@@ -47,7 +47,9 @@ def with_errors(parent: Parent, read: Indices, weight: Array, bias: Array, epsil
     dense = _dense(parent.depth, np.arange(parent.size, first), np.vstack([rows, -rows]), np.concatenate([-bias, bias]))
     less = _plain("elementwise", parent.depth + 1, first, -np.tile(epsilon, 2), U)
     relu = _plain("relu", parent.depth + 2, first + 2 * n, np.zeros(2 * n), 0.0)
-    return _extended(parent, [concat, dense, less, relu])
+    extended = _extended(parent, [concat, dense, less, relu])
+    extended.errors = parent.depth + 2
+    return extended
 
 
 def _dense(source: int, given: Indices, weight: Array, bias: Array) -> Layer:

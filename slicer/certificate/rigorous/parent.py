@@ -79,6 +79,8 @@ class Parent:
         Whether the interval rule gives the same bounds of a layer as the backward rule does.
     kappa:
         The rounding constant κ of the package docstring.
+    errors:
+        The position of the layer whose relu are the errors of a readout, where a proof extends the parent by them.
     depth, outputs:
         The number of its own layers, without those by which a proof extends it (`extend`), and of their outputs.
     """
@@ -96,6 +98,7 @@ class Parent:
             self.append(self._layer(value, position, where), where)
         expect(self.layers, FILE, "expected at least the input layer")
         self.depth, self.outputs = len(self.layers), len(self.layers[-1].constant)
+        self.errors: int | None = None
         self.derive()
 
     def derive(self) -> None:
