@@ -19,18 +19,18 @@ from dispatcher.encode import canonical_rows, digest
 from dispatcher.files import SharedLayers, member_file, plan_files, read_member
 from dispatcher.layers import freeze
 from dispatcher.load import certificate_file
-from dispatcher.plan import Family
+from dispatcher.plan import Family, Member
 from slicer.bounds.linear import Prepared
 from slicer.box import Box
 from slicer.certificate.exact import CHECKER
-from slicer.family.budget import Budget, Families, choose
+from slicer.family.budget import Budget, Cells, Families, choose
 from slicer.family.bundle import Staging
 from slicer.family.claim import Claim
 from slicer.family.counts import CellCounts, CellResult
 from slicer.family.interruption import Interruption
 from slicer.family.measure import Samples, cell_measures
 from slicer.family.options import Options
-from slicer.family.pipeline import shrink_cells
+from slicer.family.pipeline import Smaller, shrink_cells
 from slicer.family.proof import read_proof
 from slicer.family.workers import Workers
 from slicer.network import Network
@@ -165,26 +165,46 @@ def assemble(
 
 def _join(order: Order, partition: Partition, staged: _Cells, workers: Workers, interruption: Interruption) -> Budget:
     """Join members as the budget wants it, and shrink the claims of their cells."""
-    prepared, boxes, before = Prepared(order.network), leaves(partition), set(staged.members.values())
-    removed = np.zeros((len(boxes), prepared.relu_units), bool)
-    for cell in range(len(boxes)):
-        removed[cell, read_proof(staged.stage.read(certificate_file(cell)), prepared.offsets).removed] = True
+    boxes, before, units = leaves(partition), set(staged.members.values()), order.network.relu_units
     tree = routing_tree(partition)
-    measures = cell_measures(tree, order.domain, order.samples)
-    budget, joint = choose(Families(order.network, order.domain, tree, removed, measures), order.options)
-    changed = np.flatnonzero((removed != joint).any(axis=1)).tolist()
+    cells = Cells(tree, cell_measures(tree, order.domain, order.samples), *_kept(order, staged, len(boxes)))
+    variants = [Families(order.network, order.claim, order.domain, variant) for variant in cells.variants()]
+    budget, families, joint = choose(variants, order.options)
+
+    def smaller(cell: int) -> Smaller:
+        """What the cell is to claim."""
+        classes = np.flatnonzero(joint[cell, units:]).tolist() if order.claim.decision else None
+        return cell, boxes[cell], staged.result(cell), np.flatnonzero(~joint[cell, :units]), classes
+
+    changed = {*np.flatnonzero((cells.kept != joint).any(axis=1)).tolist(), *(cells.fixed.keys() - families.fixed)}
     shrunk = shrink_cells(
-        order.network.content,
-        changed,
-        lambda cell: (cell, boxes[cell], staged.result(cell), np.flatnonzero(joint[cell])),
-        workers=workers,
-        interruption=interruption,
+        order.network.content, order.claim, sorted(changed), smaller, workers=workers, interruption=interruption
     )
     with closing(shrunk):
         for cell, result in shrunk:
             staged.add(cell, result)
     staged.drop(before)
     return budget
+
+
+def _kept(order: Order, staged: _Cells, cells: int) -> tuple[NDArray[np.bool_], dict[int, Member]]:
+    """What each cell keeps, and the members that others cannot share, as `Cells` has them."""
+    network, shared, members = order.network, SharedLayers(), dict[str, Member]()
+    units, offsets = network.relu_units, Prepared(network).offsets
+    offsets = offsets | {len(network.layers) + 1: units}  # margins, in mode decision
+    kept, fixed = np.ones((cells, units + network.n_out), bool), dict[int, Member]()
+    for cell in range(cells):
+        counts, name = staged.counts[cell], staged.members[cell]
+        if counts.classes == 1 or counts.affine or counts.readout:
+            if name not in members:
+                content = staged.stage.read(member_file(name))
+                members[name] = read_member(content, network.layers, network.digest, member_file(name), shared)
+            fixed[cell] = members[name]
+        proof = read_proof(staged.stage.read(certificate_file(cell)), offsets)
+        kept[cell, proof.removed] = False
+        if proof.classes is not None:
+            kept[cell, units:] = np.isin(np.arange(network.n_out), proof.classes)
+    return kept, fixed
 
 
 def _family(order: Order, partition: Partition, members: list[str], stage: Staging) -> Family:

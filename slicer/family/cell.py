@@ -84,19 +84,26 @@ class CellWorker:
             return None
         return self.endings.shorter(box, self.gone(search.tree, attested).proved, terms, rng)
 
-    def shrink(self, cell: int, box: Box, result: CellResult, removed: Units) -> CellResult:
-        """The same cell with fewer units removed (flat numbers, ascending), and no more proof than they need."""
-        assert self.claim == BITWISE  # members are joined in this mode only
+    def shrink(
+        self, cell: int, box: Box, result: CellResult, removed: Units, classes: list[int] | None = None
+    ) -> CellResult:
+        """The same cell with fewer units removed (flat numbers, ascending), and no more proof than they need.
+
+        In mode ``decision`` more outputs may win, ``classes``; in mode ``epsilon`` a readout is given up.
+        """
         proof = read_proof(result.certificate, self.prepared.offsets)
-        attested = np.intersect1d(removed, proof.attested)
-        gone = Gone(np.setdiff1d(removed, attested), attested)
-        offer, verdict = self.gate.offer(cell, box, gone, proof.tree.trim(gone.proved), self.prepared.offsets)
+        attested, lost = np.intersect1d(removed, proof.attested), NOTHING
+        if self.contest is not None and classes is not None:
+            lost = self.contest.lost(proof.tree.closed_everywhere(self.prepared.relu_units), classes)
+        gone = Gone(np.setdiff1d(removed, attested), attested, lost, classes)
+        offer, verdict = self.gate.offer(cell, box, gone, proof.tree.trim(gone.closed), self.prepared.offsets)
         if isinstance(verdict, Rejected):  # then with all that was verified before
             certificate, member, verdict = self.gate.checked(cell, box, gone, proof.tree, self.prepared.offsets)
             offer = certificate, member, proof.tree
         assert isinstance(verdict, Accepted), verdict  # the same closings, verified once more, prove a smaller claim
         nodes = len(offer[2].nodes)
         counts = replace(result.counts, removed=verdict.removed, attested=verdict.attested, nodes=nodes)
+        counts = replace(counts, classes=len(classes or ()), affine=False, readout=0, parts=())
         return CellResult(*offer[:2], counts)
 
     def _accepted(self, cell: int, box: Box, search: CellSearch | None, attested: Units) -> CellResult:

@@ -134,12 +134,6 @@ class Options:
             raise UnusableInput(what, where="--parts", fix="ask for more --cells")
         if (self.mode == "epsilon") != (self.epsilon is not None):
             raise UnusableInput("expected it in mode epsilon, and in this mode only", where="--epsilon")
-        if self.mode != "bitwise" and self.budgeted:
-            raise UnusableInput(
-                f"expected no budget: members are not joined in mode {self.mode}",
-                where="--flash" if self.members is None else "--members",
-                fix="choose a layout by --layout",
-            )
 
     def _check_adviser(self) -> None:
         """Refuse what fits no solver."""

@@ -162,20 +162,25 @@ class _Search:
         return search_block(cell_worker(self.parent, self.claim), block, replace(self.terms, end=half))
 
 
+Smaller = tuple[int, Box, CellResult, NDArray[np.int64], list[int] | None]
+
+
 def shrink_cells(
     parent: bytes,
+    claim: Claim,
     cells: Sequence[int],
-    entry: Callable[[int], tuple[int, Box, CellResult, NDArray[np.int64]]],
+    entry: Callable[[int], Smaller],
     *,
     workers: Workers,
     interruption: Interruption,
 ) -> Generator[tuple[int, CellResult], None, None]:
     """Yield (cell, result) for cells that shall remove fewer units, in no particular order.
 
-    ``entry`` gives, when a worker is to have it, a cell's number, box, result so far, and the flat numbers of the units
-    to remove. A cell that kills its workers is tried in this process at last.
+    ``entry`` gives, when a worker is to have it, a cell's number, box, result so far, the flat numbers of the units to
+    remove, and in mode ``decision`` the outputs that may win. A cell that kills its workers is tried in this process at
+    last.
     """
-    shrink = _Shrink(parent)
+    shrink = _Shrink(parent, claim)
     job = Job(shrink, lambda place: entry(cells[place]), interruption=interruption)
     with closing(survive(workers, job, len(cells))) as outcomes:
         for place, outcome in outcomes:
@@ -189,10 +194,11 @@ class _Shrink:
     """What is the same for all cells; called in worker processes."""
 
     parent: bytes
+    claim: Claim
 
-    def __call__(self, cell: int, box: Box, result: CellResult, removed: NDArray[np.int64]) -> CellResult:
+    def __call__(self, *smaller: *Smaller) -> CellResult:
         """One cell."""
-        return cell_worker(self.parent).shrink(cell, box, result, removed)
+        return cell_worker(self.parent, self.claim).shrink(*smaller)
 
 
 def spread(task: Callable[..., T], arguments: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:

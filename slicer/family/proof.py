@@ -19,15 +19,22 @@ Rows = Sequence[tuple[int, Sequence[int]]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Proof:
-    """Flat numbers of all removed units, and of those of them that rest on a solver's word; the tree for the others."""
+    """Flat numbers of all removed units, and of those of them that rest on a solver's word; the tree for the others.
+
+    In mode ``decision`` also the outputs that may win; None in others.
+    """
 
     removed: NDArray[np.int64]
     attested: NDArray[np.int64]
     tree: ProofTree
+    classes: list[int] | None
 
 
 def read_proof(certificate: bytes, offsets: Mapping[int, int]) -> Proof:
-    """The proof in a certificate; the flat numbering begins at ``offsets`` for each ReLU layer."""
+    """The proof in a certificate; the flat numbering begins at ``offsets`` for each ReLU layer.
+
+    Closings of other layers are left out: errors mean nothing without the readout whose they are.
+    """
     record = json.loads(certificate)
     tree, waiting = ProofTree(), [(-1, 0)]  # (parent, side) of the nodes to come, in preorder
     for node in record["tree"]:
@@ -40,9 +47,10 @@ def read_proof(certificate: bytes, offsets: Mapping[int, int]) -> Proof:
             low = tree.nodes[parent].children
             assert low is not None  # the low child came before
             tree.nodes[parent].children = (low[0], index)
-    return Proof(_flat(record["removed"], offsets), _flat(record.get("attested", ()), offsets), tree)
+    removed, attested = (_flat(record.get(key, ()), offsets) for key in ("removed", "attested"))
+    return Proof(removed, attested, tree, record.get("classes"))
 
 
 def _flat(rows: Rows, offsets: Mapping[int, int]) -> NDArray[np.int64]:
     """Flat numbers of units given as (layer, [unit, …])."""
-    return np.array([offsets[layer] + unit for layer, units in rows for unit in units], np.int64)
+    return np.array([offsets[layer] + unit for layer, units in rows if layer in offsets for unit in units], np.int64)

@@ -7,6 +7,8 @@ other units.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -78,6 +80,11 @@ class Contest:
         beaten = proved.any(axis=1)
         behind = proved & ~beaten  # against outputs that nobody beats
         lost = np.flatnonzero(behind.any(axis=1))
-        against = behind[lost].argmax(axis=1)
-        classes = np.setdiff1d(np.arange(self.outputs), lost)
-        return [int(output) for output in classes], self.own + lost * self.outputs + against
+        classes = [int(output) for output in np.setdiff1d(np.arange(self.outputs), lost)]
+        return classes, self.lost(closed, classes)
+
+    def lost(self, closed: Mask, classes: Collection[int]) -> NDArray[np.int64]:
+        """One closed margin of every output outside of ``classes`` against one of these, ascending flat numbers."""
+        may_win = np.isin(np.arange(self.outputs), list(classes))
+        behind, others = closed[self.own :].reshape(self.outputs, self.outputs) & may_win, np.flatnonzero(~may_win)
+        return np.asarray(self.own + others * self.outputs + behind[others].argmax(axis=1))

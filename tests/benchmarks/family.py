@@ -27,7 +27,8 @@ from dispatcher.load import certificate_file
 from dispatcher.plan import member_layers
 from dispatcher.tree import leaf_depths
 from slicer.bounds.linear import Prepared
-from slicer.family.budget import Families, choose
+from slicer.family.budget import Cells, Families, choose
+from slicer.family.claim import BITWISE
 from slicer.family.options import CUTS, LAYOUTS
 from slicer.family.proof import read_proof
 from slicer.summary import summarize
@@ -129,7 +130,7 @@ def _run(model: Path, domain: str, cells: int, cuts: str, options: argparse.Name
 def _joined(families: Families, flash: int) -> dict | None:
     """What joining leads to; None if not even one member keeps the budget, as the routing tree alone takes it."""
     try:
-        return asdict(choose(families, slicer.Options(flash=flash))[0])
+        return asdict(choose([families], slicer.Options(flash=flash))[0])
     except UnusableInput:
         return None
 
@@ -138,11 +139,12 @@ def _families(bundle: slicer.Bundle) -> Families:
     """What joining can make of a bundle's cells."""
     family, network = bundle.family, slicer.Network(bundle.family.parent)
     prepared = Prepared(network)
-    removed = np.zeros((len(family.cells), prepared.relu_units), bool)
+    kept = np.ones((len(family.cells), prepared.relu_units + network.n_out), bool)
     for cell in range(len(family.cells)):
         certificate = (bundle.path / certificate_file(cell)).read_bytes()
-        removed[cell, read_proof(certificate, prepared.offsets).removed] = True
-    return Families(network, slicer.Box(family.lower, family.upper), family.tree, removed, bundle.measures)
+        kept[cell, read_proof(certificate, prepared.offsets).removed] = False
+    cells = Cells(family.tree, bundle.measures, kept, {})
+    return Families(network, BITWISE, slicer.Box(family.lower, family.upper), cells)
 
 
 def _layout(bundle: slicer.Bundle, layout: str) -> dict:

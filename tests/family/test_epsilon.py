@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from slicer.search.affine import fit, has_errors, with_errors
 
 import dispatcher
 import slicer
@@ -31,7 +32,6 @@ from slicer.family.tolerance import bounds
 from slicer.network import Network
 from slicer.report.collect import collect
 from slicer.report.json_text import report_json
-from slicer.search.affine import fit, has_errors, with_errors
 from tests.emit_c99.host import Compiler, bits, build_runner, run_points
 from tests.onnx_files import write_onnx
 from tests.random_networks import chain
