@@ -31,9 +31,9 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 NONE = -1  # the label of a part that is not settled
-ROUND = 16  # parts halved at a time
+ROUND = 64  # parts halved at a time: enough rows for fast matrix products
 HOPELESS = 4  # a cell without a settled part after one in so many of the boxes that it may cost is given up
-POINTS = 96  # inside a part; corners besides
+WINNER_POINTS, FIT_POINTS = 16, 96  # inside a part, corners besides: a winner that is none fails in the proof, too
 CORNER_DIMENSIONS = 5
 
 
@@ -98,7 +98,7 @@ class Winners:
         self.prepared = Prepared(with_margins(network, decision))
         self._n, self._last = network.n_out, len(network.layers) - 1
         self._own, self._sign = network.relu_units, 1 if decision == "argmax" else -1
-        self._unit = _unit_points(network.n_in)
+        self._unit = _unit_points(network.n_in, WINNER_POINTS)
 
     def propose(self, lower: Array, upper: Array, tried: Labels) -> Labels:
         """The output that wins at all points."""
@@ -135,7 +135,7 @@ class Functions:
     def __init__(self, network: Network, epsilon: Array) -> None:
         self.prepared, self._epsilon, self._reads = Prepared(network), epsilon, all_inputs(network)
         self._last = len(network.layers) - 1
-        self._unit = _unit_points(network.n_in)
+        self._unit = _unit_points(network.n_in, FIT_POINTS)
         self.functions: list[Readout] = []
 
     def propose(self, lower: Array, upper: Array, tried: Labels) -> Labels:
@@ -260,9 +260,9 @@ class _Cutting:
         return Parts(*map(np.array, (axis, threshold, low, self._labels, self._volumes))).merged()
 
 
-def _unit_points(inputs: int) -> Array:
+def _unit_points(inputs: int, inside: int) -> Array:
     """Points of the unit cube ``[m, n_in]``, the same for all parts: seeded ones, and the corners if there are few."""
-    points = np.random.default_rng(0).random((POINTS, inputs))
+    points = np.random.default_rng(0).random((inside, inputs))
     if inputs > CORNER_DIMENSIONS:
         return points
     return np.concatenate([points, np.indices((2,) * inputs).reshape(inputs, -1).T])
