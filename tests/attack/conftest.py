@@ -36,13 +36,13 @@ NETWORKS = {
     "sparse": sparse,
     "argmax": lambda: chain(np.random.default_rng(8), [2, 12, 4]),
     "argmin": lambda: chain(np.random.default_rng(5), [2, 12, 4]),
-    "near": lambda: chain(np.random.default_rng(5), [2, 10, 10, 3]),
+    "near": lambda: chain(np.random.default_rng(9), [2, 6, 6, 3]),
 }
 
 
 DECIDED = ("argmax", "argmin")
 _DECIDES = {name: {"mode": "decision", "decision": name} for name in DECIDED}
-MODES = _DECIDES | {"near": {"mode": "epsilon", "epsilon": "10%"}}  # options of those that are not bitwise
+MODES = _DECIDES | {"near": {"mode": "epsilon", "epsilon": "5%"}}  # options of those that are not bitwise
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
-"""Points chosen for the affine members of mode ``epsilon``: where in its cell each output is farthest off, either way.
+"""Points chosen for the readouts of mode ``epsilon``: where in its cell each output is farthest off, either way.
 
 A pair is a cell and an error, as they are numbered in CERTIFICATE.md §5: error i of n outputs is the parent's output i
 less the member's, error n + i the negative; here both as shares of the bound. For each pair: ascent from the best point
 of a sample, and again from points near the best so far; and the neighbours of what was found, across the cell's borders
-too. Each cell gets points all over it as well. In float64, which only chooses points: the judges decide.
+too. Each cell gets points all over it as well. A member is evaluated by itself, from its own units, as one that lacks
+what it needs is farther off than its readout. In float64, which only chooses points: the judges decide.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from slicer.bounds.linear import Prepared
 from slicer.network import Network
 from slicer.search.evaluate import evaluate, gradients
 from tests.attack.ascent import ascend
+from tests.attack.packed import Packed
 from tests.attack.points import Points, clip, on_bounds
-from tests.attack.promise import has_affine
+from tests.attack.promise import has_readout
 from tests.attack.proof import Boxes
 from tests.attack.target import Target, tree_boxes
 from tests.attack.units import neighbours
@@ -30,14 +32,14 @@ _NEAREST = 14  # a start near the best so far is off by 2^-1 to 2^-14 of the cel
 
 
 class Differences:
-    """The differences between a network and the affine members of a family, in float64.
+    """The differences between a network and the members of a family that end in readouts, in float64.
 
     Attributes
     ----------
     prepared:
         The network.
     cells:
-        Those with an affine member.
+        Those whose member ends in a readout.
     boxes:
         The points of all cells.
     pairs:
@@ -48,13 +50,11 @@ class Differences:
         assert family.epsilon is not None
         self.prepared, self.outputs = Prepared(network), network.n_out
         self.boxes, _ = tree_boxes(family.tree, family.lower, family.upper)
-        self.cells = np.flatnonzero(has_affine(family))
-        functions = [family.members[family.cells[cell]].affine for cell in self.cells]
-        shape = len(functions), network.n_out, network.n_in
-        self._weight = np.array([function.weight for function in functions], np.float64).reshape(shape)
-        self._bias = np.array([function.bias for function in functions], np.float64).reshape(shape[:2])
+        self.cells = np.flatnonzero(has_readout(family))
+        self._places = np.array([family.cells[cell] for cell in self.cells], np.int64)
+        self._packed = {place: Packed(family.parent, family.members[place]) for place in np.unique(self._places)}
         self._bounds = np.maximum(family.epsilon.astype(np.float64), np.finfo(np.float64).tiny)
-        self.pairs = np.stack(np.divmod(np.arange(len(functions) * 2 * network.n_out), 2 * network.n_out), axis=1)
+        self.pairs = np.stack(np.divmod(np.arange(len(self.cells) * 2 * network.n_out), 2 * network.n_out), axis=1)
         widest = max(layer.width for layer in network.layers)
         self.together = max(1, min(_PAIRS, _NUMBERS // widest))
 
@@ -62,7 +62,9 @@ class Differences:
         """All errors ``[m, 2n]`` at points, each of its own cell ``[m]``."""
         last = len(self.prepared.network.layers) - 1
         parent = evaluate(self.prepared, points.astype(np.float64), last)[last]
-        member = np.einsum("mij,mj->mi", self._weight[rows], points.astype(np.float64)) + self._bias[rows]
+        member = np.empty_like(parent)
+        for own, packed in self._members(rows):
+            member[own] = packed.values(points[own])[-1]
         off = (parent - member) / self._bounds
         return np.concatenate([off, -off], axis=1)
 
@@ -70,8 +72,16 @@ class Differences:
         """The gradient of each pair's error at a point of its own, ``[m, n_in]``; only its direction counts."""
         last, (rows, outputs) = len(self.prepared.network.layers) - 1, (pairs[:, 0], pairs[:, 1] % self.outputs)
         values = evaluate(self.prepared, points.astype(np.float64), last)
-        slope = gradients(self.prepared, values, last, outputs) - self._weight[rows, outputs]
+        slope = gradients(self.prepared, values, last, outputs)
+        for own, packed in self._members(rows):
+            slope[own] -= packed.slopes(points[own], outputs[own])
         return np.where(pairs[:, 1:] < self.outputs, slope, -slope)
+
+    def _members(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Packed]]:
+        """The members that serve some rows of `cells`, with the places of those that each one serves."""
+        places = self._places[rows]
+        for place in np.unique(places):
+            yield np.flatnonzero(places == place), self._packed[place]
 
     def box(self, rows: np.ndarray) -> Boxes:
         """The boxes of some rows of `cells`."""
@@ -152,8 +162,8 @@ class Search:
 
 
 def error_points(target: Target, count: int, rng: np.random.Generator) -> Iterator[Points]:
-    """Points aimed at the errors of affine members, ``count`` in all; none if no cell has one."""
-    if not has_affine(target.bundle.family).any():
+    """Points aimed at the errors of readouts, ``count`` in all; none if no cell has one."""
+    if not has_readout(target.bundle.family).any():
         return
     search = Search(Differences(target.network, target.bundle.family), rng)
     while True:

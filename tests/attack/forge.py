@@ -71,7 +71,7 @@ class Draft:
         return differing(self.family.decision, served.predict(points), expected, bounds)
 
     def extended(self, cell: int) -> Prepared:
-        """The network that a cell's proof is about: the parent, with its margins, or the errors of a function."""
+        """The network that a cell's proof is about: the parent, with its margins, or the errors of a readout."""
         return Prepared(extended(self.parent, self.family, self.certificates[cell]))
 
     def classes(self, cell: int) -> list[int] | None:
@@ -114,14 +114,14 @@ def claiming(
     tree: Sequence[Mapping[str, Any]] | None = None,
     classes: Sequence[int] | None = None,
 ) -> Draft:
-    """The draft in which a cell claims exactly these units and no function, with the member that follows from it.
+    """The draft in which a cell claims exactly these units and no readout, with the member that follows from it.
 
     Without a ``tree`` the certificate asserts everything at its root. Without ``classes`` a cell keeps its own.
     """
     chosen = draft.classes(cell) if classes is None else list(classes)
     asserted = unit_rows(removed | _lost(draft, chosen))
     node = {"inactive": asserted} if asserted else {}
-    change = {"removed": unit_rows(removed), "tree": list(tree) if tree else [node], "classes": chosen, "affine": None}
+    change = {"removed": unit_rows(removed), "tree": list(tree) if tree else [node], "classes": chosen, "readout": None}
     changed = with_certificates(draft, {cell: change})
     return with_members(changed, {cell: follows(draft, draft.family.parent, removed, chosen)})
 

@@ -13,7 +13,7 @@ from dispatcher.plan import Leaf, Split, member_layers
 from slicer.bounds.linear import Prepared
 from tests.attack.forge import Draft, claiming, unit_rows, with_boxes, with_certificates
 from tests.attack.forgery import TRIALS, Forgery, box_sample, cell_sample, shown
-from tests.attack.promise import bounds_of, differing, has_affine
+from tests.attack.promise import bounds_of, differing, has_readout
 from tests.attack.proof import Boxes, read_proof
 from tests.attack.target import tree_boxes
 from tests.attack.units import all_values
@@ -110,7 +110,7 @@ def _false_claim(draft: Draft, rng: np.random.Generator, *, rare: bool) -> Forge
     """Claims the unit whose share of active points in its cell is smallest (or largest) among some exact cells."""
     prepared = Prepared(draft.parent)
     candidates = []
-    for cell in rng.permutation(np.flatnonzero(~has_affine(draft.family)))[:TRIALS]:
+    for cell in rng.permutation(np.flatnonzero(~has_readout(draft.family)))[:TRIALS]:
         points = cell_sample(draft, [cell], rng)
         share = (all_values(prepared, points) > 0).mean(axis=0)
         gone = {prepared.offsets[layer] + unit for layer, units in draft.removed(cell).items() for unit in units}

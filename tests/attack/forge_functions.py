@@ -1,4 +1,4 @@
-"""Forged affine members and bounds: an output is farther off than promised, by an eighth of its bound or hardly."""
+"""Forged readouts and bounds: an output is farther off than promised, by an eighth of its bound or hardly."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from dispatcher.files.member import affine_record
-from dispatcher.interpret import eval32
+from dispatcher.files.member import readout_record
+from dispatcher.interpret import eval32, evaluate_all
 from dispatcher.layers import freeze
-from dispatcher.plan import Affine
+from dispatcher.plan import Readout
 from slicer.network import Network
-from slicer.reduce.affine import affine_member
-from slicer.search.affine import fit
+from slicer.reduce.member import build_member
+from slicer.search.readout import all_inputs, fit
 from tests.attack.errors import Differences, Search
-from tests.attack.forge import Draft, with_certificates, with_members
+from tests.attack.forge import Draft, Removed, unit_rows, with_certificates, with_members
 from tests.attack.forge_claims import moved_past
 from tests.attack.forgery import TRIALS, Forgery, cell_sample, shown
-from tests.attack.promise import has_affine
-from tests.attack.proof import read_affine
+from tests.attack.promise import has_readout
+from tests.attack.proof import read_readout
 
 _BEYOND = 1 + 2.0**-3  # of its bound is how far off an output is made to be at the worst point known
 _HARDLY = 1 + 2.0**-12  # the same for those that only a few inputs show
@@ -30,7 +30,7 @@ Tree = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, eq=False)
 class _Worst:
-    """Where an affine member is farthest off, as far as an ascent sees it.
+    """Where a member with a readout is farthest off, as far as an ascent sees it.
 
     ``error`` is as in CERTIFICATE.md §5: below n of output ``error``, else of output ``error − n`` the other way.
     """
@@ -62,12 +62,12 @@ def bounds_halved(draft: Draft, rng: np.random.Generator) -> Forgery | None:
 
 def bias_moved(draft: Draft, rng: np.random.Generator) -> Forgery | None:
     """Moves a bias of a function, in member and certificate, until the worst point known is beyond the bound."""
-    return _moved(draft, rng, lambda worst: with_affine(draft, worst.cell, _shifted(draft, worst)))
+    return _moved(draft, rng, lambda worst: with_readout(draft, worst.cell, _shifted(draft, worst)))
 
 
 def bias_hardly_moved(draft: Draft, rng: np.random.Generator) -> Forgery | None:
     """The same, but the worst point known is hardly beyond the bound, and most others are within."""
-    forged = _moved(draft, rng, lambda worst: with_affine(draft, worst.cell, _shifted(draft, worst, _HARDLY)))
+    forged = _moved(draft, rng, lambda worst: with_readout(draft, worst.cell, _shifted(draft, worst, _HARDLY)))
     return None if forged is None else replace(forged, needle=True)
 
 
@@ -78,7 +78,7 @@ def bias_of_member(draft: Draft, rng: np.random.Generator) -> Forgery | None:
 
 def weight_moved(draft: Draft, rng: np.random.Generator) -> Forgery | None:
     """Moves one weight of a function, in member and certificate, until the worst point known is beyond the bound."""
-    return _moved(draft, rng, lambda worst: with_affine(draft, worst.cell, _tilted(draft, worst, rng)))
+    return _moved(draft, rng, lambda worst: with_readout(draft, worst.cell, _tilted(draft, worst, rng)))
 
 
 def other_function(draft: Draft, rng: np.random.Generator) -> Forgery | None:
@@ -95,24 +95,24 @@ def function_where_none_was(draft: Draft, rng: np.random.Generator) -> Forgery |
     """Serves an exact cell by the best fit to its points, all errors closed at the root of the proof."""
     n = draft.parent.n_out
     tree = [{"inactive": [[_layer(draft), list(range(2 * n))]]}]
-    for cell in rng.permutation(np.flatnonzero(~has_affine(draft.family)))[:TRIALS]:
+    for cell in rng.permutation(np.flatnonzero(~has_readout(draft.family)))[:TRIALS]:
         points = cell_sample(draft, [cell], rng)
-        fitted = fit(points.astype(np.float64), eval32(draft.parent.layers, points).astype(np.float64))
-        if np.isfinite(fitted.distance).all() and (
-            forged := shown(with_affine(draft, cell, fitted.affine, tree), points)
-        ):
+        outputs = eval32(draft.parent.layers, points).astype(np.float64)
+        fitted = fit(all_inputs(draft.parent), points.astype(np.float64), outputs)
+        changed = with_readout(draft, cell, fitted.readout, tree, {})
+        if np.isfinite(fitted.distance).all() and (forged := shown(changed, points)):
             return forged
     return None
 
 
 def border_moved(draft: Draft, rng: np.random.Generator) -> Forgery | None:
-    """Widens the box of an affine member: moves a threshold up, just until the function is beyond its bounds."""
-    return moved_past(draft, rng, has_affine(draft.family))
+    """Widens the box of a member with a readout: moves a threshold up, just until the function is beyond its bounds."""
+    return moved_past(draft, rng, has_readout(draft.family))
 
 
 def error_left_open(draft: Draft, rng: np.random.Generator) -> Forgery | None:
     """Takes one error out of one node of a proof; no input shows it, as the function stays what it was."""
-    for cell in rng.permutation(np.flatnonzero(has_affine(draft.family))):
+    for cell in rng.permutation(np.flatnonzero(has_readout(draft.family))):
         tree, error = draft.certificates[cell]["tree"], int(rng.integers(2 * draft.parent.n_out))
         nodes = [place for place, node in enumerate(tree) if _closes(draft, node, error)]
         if nodes:
@@ -127,21 +127,28 @@ def beyond_an_open_error(draft: Draft, rng: np.random.Generator) -> Forgery | No
 
     def change(worst: _Worst) -> Draft:
         tree = [_reopened(draft, node, worst.error) for node in draft.certificates[worst.cell]["tree"]]
-        return with_affine(draft, worst.cell, _shifted(draft, worst), tree)
+        return with_readout(draft, worst.cell, _shifted(draft, worst), tree)
 
     return _moved(draft, rng, change)
 
 
-def with_affine(draft: Draft, cell: int, affine: Affine, tree: Tree | None = None) -> Draft:
-    """The draft in which a cell is served by a function, and says so; with another proof, if one is given."""
+def with_readout(
+    draft: Draft, cell: int, readout: Readout, tree: Tree | None = None, removed: Removed | None = None
+) -> Draft:
+    """The draft in which a cell ends in a readout, and says so; with another proof or removals, if they are given."""
     record = draft.certificates[cell]
-    change = {"affine": affine_record(affine), "removed": [], "tree": record["tree"] if tree is None else list(tree)}
-    return _with_member(with_certificates(draft, {cell: change}), cell, affine)
+    change = {
+        "readout": readout_record(readout),
+        "removed": record["removed"] if removed is None else unit_rows(removed),
+        "tree": record["tree"] if tree is None else list(tree),
+    }
+    return _with_member(with_certificates(draft, {cell: change}), cell, readout)
 
 
-def _with_member(draft: Draft, cell: int, affine: Affine) -> Draft:
-    """The draft in which a cell is served by a function; its certificate stays as it was."""
-    return with_members(draft, {cell: affine_member(Network(draft.family.parent), affine)})
+def _with_member(draft: Draft, cell: int, readout: Readout) -> Draft:
+    """The draft in which a cell's member ends in a readout; its certificate stays as it was."""
+    member = build_member(Network(draft.family.parent), draft.removed(cell), readout=readout)
+    return with_members(draft, {cell: member})
 
 
 def _scaled(draft: Draft, scale: np.ndarray) -> Draft:
@@ -152,7 +159,7 @@ def _scaled(draft: Draft, scale: np.ndarray) -> Draft:
 
 
 def _moved(draft: Draft, rng: np.random.Generator, change: Callable[[_Worst], Draft]) -> Forgery | None:
-    """The first change of an affine member that the worst point known shows."""
+    """The first change of a readout that the worst point known shows."""
     for worst in _all_worst(draft, rng)[:TRIALS]:
         if forged := shown(change(worst), worst.point[None]):
             return forged
@@ -160,7 +167,7 @@ def _moved(draft: Draft, rng: np.random.Generator, change: Callable[[_Worst], Dr
 
 
 def _all_worst(draft: Draft, rng: np.random.Generator) -> list[_Worst]:
-    """Where affine members are off, each error of each cell, in random order."""
+    """Where members with readouts are off, each error of each cell, in random order."""
     differences = Differences(draft.parent, draft.family)
     search = Search(differences, rng)
     for _ in search.round():
@@ -183,36 +190,37 @@ def _missing(draft: Draft, worst: _Worst, beyond: float = _BEYOND) -> tuple[int,
     return worst.error % n, -missing if worst.error < n else missing
 
 
-def _shifted(draft: Draft, worst: _Worst, beyond: float = _BEYOND) -> Affine:
+def _shifted(draft: Draft, worst: _Worst, beyond: float = _BEYOND) -> Readout:
     """The function of a cell with another bias."""
-    affine, (output, move) = _function(draft, worst.cell), _missing(draft, worst, beyond)
-    bias = affine.bias.astype(np.float64)
+    readout, (output, move) = _function(draft, worst.cell), _missing(draft, worst, beyond)
+    bias = readout.bias.astype(np.float64)
     bias[output] += move
-    return Affine(affine.weight, freeze(bias, np.float32))
+    return replace(readout, bias=freeze(bias, np.float32))
 
 
-def _tilted(draft: Draft, worst: _Worst, rng: np.random.Generator) -> Affine:
-    """The function of a cell with another weight, of an input that is among the larger ones."""
-    affine, (output, move) = _function(draft, worst.cell), _missing(draft, worst)
-    size = np.abs(worst.point)
-    axis = rng.choice(np.flatnonzero(size >= size.max() / 2))
-    weight = affine.weight.astype(np.float64)
-    weight[output, axis] += move / worst.point[axis] if worst.point[axis] else 0
-    return Affine(freeze(weight, np.float32), affine.bias)
+def _tilted(draft: Draft, worst: _Worst, rng: np.random.Generator) -> Readout:
+    """The function of a cell with another weight, of a unit read that is among the larger ones."""
+    readout, (output, move) = _function(draft, worst.cell), _missing(draft, worst)
+    values = evaluate_all(draft.parent.layers, worst.point[None])
+    read = np.concatenate([values[layer][0, list(units)] for layer, units in readout.reads]).astype(np.float64)
+    place = rng.choice(np.flatnonzero(np.abs(read) >= np.abs(read).max() / 2))
+    weight = readout.weight.astype(np.float64)
+    weight[output, place] += move / read[place] if read[place] else 0
+    return replace(readout, weight=freeze(weight, np.float32))
 
 
-def _function(draft: Draft, cell: int) -> Affine:
+def _function(draft: Draft, cell: int) -> Readout:
     """The function that a certificate names."""
-    affine = read_affine(draft.certificates[cell])
-    assert affine is not None
-    return affine
+    readout = read_readout(draft.certificates[cell])
+    assert readout is not None
+    return readout
 
 
 def _exchanged(draft: Draft, rng: np.random.Generator, *, with_proof: bool) -> Forgery | None:
     """Another cell's function, with or without its proof, such that an input shows it."""
-    for here, there in list(_pairs(np.flatnonzero(has_affine(draft.family)), rng))[:TRIALS]:
-        tree = draft.certificates[there]["tree"] if with_proof else None
-        changed = with_affine(draft, here, _function(draft, there), tree)
+    for here, there in list(_pairs(np.flatnonzero(has_readout(draft.family)), rng))[:TRIALS]:
+        proof = (draft.certificates[there]["tree"], draft.removed(there)) if with_proof else ()
+        changed = with_readout(draft, here, _function(draft, there), *proof)
         if forged := shown(changed, cell_sample(draft, [here], rng)):
             return forged
     return None

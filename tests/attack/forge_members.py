@@ -11,6 +11,7 @@ import numpy as np
 from dispatcher.layers import Dense, Layers, Relu, freeze
 from dispatcher.plan import Member, MemberLayer
 from slicer.network import Network
+from slicer.reduce.member import build_member
 from tests.attack.forge import Draft, follows, with_members
 from tests.attack.forgery import TRIALS, Forgery, box_sample, cell_sample, shown
 from tests.attack.proof import Boxes
@@ -107,6 +108,8 @@ def _changed_parent(draft: Draft, rng: np.random.Generator, name: str) -> Forger
 
 
 def _follows(draft: Draft, parent: Layers, cell: int) -> Member:
-    """The member of a cell for another parent; an affine one stays as it is."""
-    member = draft.member(cell)
-    return member if member.affine else follows(draft, parent, draft.removed(cell), draft.classes(cell))
+    """The member of a cell for another parent, of which a readout reads the same units by the same numbers."""
+    removed, readout = draft.removed(cell), draft.member(cell).readout
+    if readout is not None:
+        return build_member(Network(parent), removed, readout=readout)
+    return follows(draft, parent, removed, draft.classes(cell))

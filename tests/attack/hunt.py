@@ -29,7 +29,7 @@ KINDS = {
     "faces": "some numbers exactly on the domain's bounds",
     "special": "some numbers ±0 or subnormal",
     TIES: "mode decision: where the winner changes, by bisection in a cell, and up to two ulps beside",
-    ERRORS: "mode epsilon: gradient ascent of the errors of affine members, either way; points all over their cells",
+    ERRORS: "mode epsilon: gradient ascent of the errors of readouts, either way; points all over their cells",
     ASCENT: "gradient ascent of removed units in their cells",
     ZEROS: "zeros of removed units by bisection, and their neighbours",
     BORDERS: "neighbours of the best points of ascent, across the cell's borders too",
@@ -62,8 +62,8 @@ def _batches(
 ) -> Iterator[tuple[int, plain.Points]]:
     """All points with the numbers of their kinds.
 
-    Half of the directed points are shared out equally among the kinds that need no look inside the network; affine
-    members and units get the others, in equal numbers if there are both, and what a kind could not use.
+    Half of the directed points are shared out equally among the kinds that need no look inside the network; readouts
+    and units get the others, in equal numbers if there are both, and what a kind could not use.
     """
     share = directed // 2 // len(_PLAIN)
     for kind, make in _PLAIN.items():

@@ -10,17 +10,18 @@ from dispatcher.plan import Decision, Family
 def bounds_of(family: Family) -> np.ndarray:
     """By how much each output may differ in each cell, float32 ``[n_cells, n_out]``.
 
-    More than 0 in cells with an affine member only: the others promise the parent's numbers in mode ``epsilon``, too.
+    More than 0 only in cells whose member ends in a readout: the others promise the parent's numbers in mode
+    ``epsilon``, too.
     """
     bounds = np.zeros((len(family.cells), family.parent[-1].width), np.float32)
     if family.epsilon is not None:
-        bounds[has_affine(family)] = family.epsilon
+        bounds[has_readout(family)] = family.epsilon
     return bounds
 
 
-def has_affine(family: Family) -> np.ndarray:
-    """Which cells an affine member serves ``[n_cells]``."""
-    return np.array([family.members[member].affine is not None for member in family.cells])
+def has_readout(family: Family) -> np.ndarray:
+    """Which cells a member with a readout serves ``[n_cells]``."""
+    return np.array([family.members[member].readout is not None for member in family.cells])
 
 
 def differing(

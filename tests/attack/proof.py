@@ -1,4 +1,4 @@
-"""What a certificate says, as arrays: cuts, closings with the boxes they are claimed for, an affine function."""
+"""What a certificate says, as arrays: cuts, closings with the boxes they are claimed for, a readout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from dispatcher.layers import freeze
 from dispatcher.literal import bits_value
-from dispatcher.plan import Affine
+from dispatcher.plan import Readout
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +63,13 @@ def read_proof(certificate: Mapping[str, Any], offsets: Mapping[int, int]) -> tu
     return make_cuts(cuts, n_in), Closings(units.astype(np.int64), phases, claimed)
 
 
-def read_affine(certificate: Mapping[str, Any]) -> Affine | None:
-    """The affine function of a certificate of mode ``epsilon``, if it has one."""
-    if (record := certificate.get("affine")) is None:
+def read_readout(certificate: Mapping[str, Any]) -> Readout | None:
+    """The readout of a certificate of mode ``epsilon``, if it has one."""
+    if (record := certificate.get("readout")) is None:
         return None
+    reads = tuple((layer, tuple(units)) for layer, units in record["reads"])
     weight = np.stack([bits_value(row) for row in record["weight"]])
-    return Affine(freeze(weight, np.float32), freeze(bits_value(record["bias"]), np.float32))
+    return Readout(reads, freeze(weight, np.float32), freeze(bits_value(record["bias"]), np.float32))
 
 
 def make_cuts(rows: list[tuple[int, np.float32, np.ndarray, np.ndarray]], n_in: int) -> Cuts:

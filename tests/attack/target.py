@@ -3,7 +3,7 @@
 The parent is the source model, read again, not ``family/parent.json``; the box of a cell follows from the routing tree,
 not from the certificate; which units are claimed inactive is what the certificate says. In mode ``decision`` margins
 (CERTIFICATE.md §5) are units as well: those of outputs that a certificate calls no classes are aimed at. In mode
-``epsilon`` proofs speak of errors of the function that the certificate names; what is judged is the member.
+``epsilon`` proofs speak of errors of the readout that the certificate names; what is judged is the member.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from dispatcher.tree import Leaf, Split, Tree
 from slicer.bounds.linear import Prepared
 from slicer.network import Network
 from slicer.readers import read_network_bytes
-from slicer.search.affine import with_errors
 from slicer.search.contest import with_margins
-from tests.attack.proof import Boxes, Closings, Cuts, make_cuts, read_affine, read_proof, replaced
+from slicer.search.readout import with_errors
+from tests.attack.proof import Boxes, Closings, Cuts, make_cuts, read_proof, read_readout, replaced
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +78,11 @@ class Target:
         return read_proof(_certificate(self.bundle, cell), self.extended(cell).offsets)[1]
 
     def extended(self, cell: int) -> Prepared:
-        """The network that a cell's proof is about: with margins, or the errors of the certificate's function."""
+        """The network that a cell's proof is about: with margins, or the errors of the certificate's readout."""
         certificate = _certificate(self.bundle, cell)
         return (
             Prepared(extended(self.network, self.bundle.family, certificate))
-            if "affine" in certificate
+            if "readout" in certificate
             else self.prepared
         )
 
@@ -115,8 +115,8 @@ def extended(network: Network, family: Family, certificate: Mapping[str, Any]) -
     """The network with the layers that a certificate's proof may speak of (CERTIFICATE.md §5)."""
     if family.decision is not None:
         return with_margins(network, family.decision)
-    affine = read_affine(certificate)
-    return network if affine is None else with_errors(network, affine, family.epsilon)
+    readout = read_readout(certificate)
+    return network if readout is None else with_errors(network, readout, family.epsilon)
 
 
 def _lost(classes: list[int], outputs: int) -> np.ndarray:

@@ -50,7 +50,7 @@ def test_a_bundle_with_affine_members_is_cleared_and_it_is_said_how_much_of_its_
         assert row["exact_rejects"] == row["made"] * (not row["other_parent"])
         assert row["shown"] == row["made"] * row["differs"]
     close = bundle["tightness"]
-    assert close["affine"] == len(close["cells"]) == 4
+    assert close["readouts"] == len(close["cells"]) == 5
     assert close["exact"] == "no"
     assert 0.5 < close["share"] == max(row["share"] for row in bundle["kinds"].values()) <= 1
     assert close["least"] == min(row["share"] for row in close["cells"])

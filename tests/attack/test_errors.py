@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from dispatcher.interpret import eval32
 from dispatcher.layers import Input, Relu, dense
-from dispatcher.plan import Affine, Family, Leaf
+from dispatcher.plan import Family, Leaf, Readout
 from slicer.network import Network
-from slicer.reduce.affine import affine_member
-from slicer.search.affine import with_errors
+from slicer.reduce.member import build_member
+from slicer.search.readout import all_inputs, with_errors
 from tests.attack.ascent import ascend
 from tests.attack.errors import Differences, Search, error_points
 from tests.attack.points import within
-from tests.attack.promise import has_affine
+from tests.attack.promise import has_readout
 from tests.attack.proof import Boxes
 
 F32 = np.float32
@@ -31,7 +31,7 @@ def bent() -> Network:
 
 def served(network: Network, weight: list, bias: list, epsilon: list) -> Family:
     """The family of one cell, the unit box, with an affine member."""
-    member = affine_member(network, Affine(F32(weight), F32(bias)))
+    member = build_member(network, {}, readout=Readout(all_inputs(network), F32(weight), F32(bias)))
     corner = np.ones(network.n_in, F32)
     return Family("epsilon", network.layers, 0 * corner, corner, (Leaf(0),), (member,), (0,), epsilon=F32(epsilon))
 
@@ -39,12 +39,12 @@ def served(network: Network, weight: list, bias: list, epsilon: list) -> Family:
 def test_errors_are_those_of_the_certificates_as_shares_of_the_bounds(targets):
     target = targets["near"]
     family, differences = target.bundle.family, Differences(target.network, target.bundle.family)
-    assert differences.cells.tolist() == np.flatnonzero(has_affine(family)).tolist()
+    assert differences.cells.tolist() == np.flatnonzero(has_readout(family)).tolist()
     assert len(differences.pairs) == len(set(map(tuple, differences.pairs))) == 6 * len(differences.cells)
     for row, cell in enumerate(differences.cells):
         points = within(target.cells[np.full(200, cell)], np.random.default_rng(0))
-        affine = family.members[family.cells[cell]].affine
-        extended = with_errors(target.network, affine, family.epsilon)
+        readout = family.members[family.cells[cell]].readout
+        extended = with_errors(target.network, readout, family.epsilon)
         expected = eval32(extended.layers[:-1], points) / np.tile(family.epsilon, 2) + 1
         np.testing.assert_allclose(differences.errors(np.full(200, row), points), expected, atol=1e-4)
 
@@ -117,7 +117,7 @@ def test_as_many_points_as_asked_for_and_of_the_domain(targets, count):
 
 
 @pytest.mark.parametrize("network", ["sparse", "argmax"])
-def test_bundles_without_affine_members_have_no_errors(targets, network):
+def test_bundles_without_readouts_have_no_errors(targets, network):
     assert list(error_points(targets[network], 100, np.random.default_rng(0))) == []
 
 

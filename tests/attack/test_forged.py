@@ -110,7 +110,7 @@ def test_the_witness_shows_the_lie(forged, name, network):
             assert served.decide(point) != getattr(np, network)(expected, axis=1)
         elif network == "near":
             family, (cell,) = served.family, served.route(point)
-            bounds = family.epsilon if family.members[family.cells[cell]].affine else np.zeros(3, np.float32)
+            bounds = family.epsilon if family.members[family.cells[cell]].readout else np.zeros(3, np.float32)
             pairs = zip(served.predict(point)[0].tolist(), expected[0].tolist(), strict=True)
             off = [abs(Fraction(a) - Fraction(b)) for a, b in pairs]
             assert any(one > Fraction(float(bound)) for one, bound in zip(off, bounds, strict=True))

@@ -16,14 +16,14 @@ from dispatcher.errors import UnusableBundle, UnusableInput
 from dispatcher.host import host_compiler
 from dispatcher.interpret import eval32
 from dispatcher.layers import Input, Relu, dense, freeze
-from dispatcher.plan import Affine
+from dispatcher.plan import Readout
 from slicer.network import Network
 from tests.attack.forge import claiming, draft_of, write_draft
-from tests.attack.forge_functions import with_affine
+from tests.attack.forge_functions import with_readout
 from tests.attack.forgeries import FUNCTIONS
 from tests.attack.judge import Finding, HostJudge, PlainJudge, checksum, nothing
 from tests.attack.points import tie_points, within
-from tests.attack.promise import beyond, has_affine, shares_of
+from tests.attack.promise import beyond, has_readout, shares_of
 from tests.attack.shares import Shares, largest_shares
 from tests.attack.target import Target, open_target, tapped
 from tests.onnx_files import write_onnx
@@ -189,9 +189,9 @@ def test_the_compiled_judge_compares_with_bounds_as_the_plain_one_does(targets, 
     for a, b in zip(expected, found, strict=True):
         assert counts(a) == counts(b)
         np.testing.assert_array_equal(a.shares.values, b.shares.values)
-        affine = has_affine(target.bundle.family)
-        assert (a.shares.values[affine] > 0).any() == (a.points > 0)
-        assert not a.shares.values[~affine].any()
+        close = has_readout(target.bundle.family)
+        assert (a.shares.values[close] > 0).any() == (a.points > 0)
+        assert not a.shares.values[~close].any()
         _assert_shares_are_those_of_their_points(target, b.shares)
 
 
@@ -208,7 +208,7 @@ def _assert_shares_are_those_of_their_points(target: Target, shares: Shares) -> 
 def test_a_difference_in_a_cell_with_an_exact_member_is_found_however_small(targets, tmp_path):
     """The family's parent has other biases than the source model by one ulp; the bounds are far larger."""
     draft, exact = draft_of(targets["near"]), 0
-    assert not has_affine(draft.family)[exact]
+    assert not has_readout(draft.family)[exact]
     layers = list(draft.family.parent)
     bias = np.nextafter(layers[-1].bias, F32(9))
     layers[-1] = replace(layers[-1], bias=freeze(bias, F32))
@@ -228,8 +228,8 @@ def test_differences_are_compared_as_real_numbers(tmp_path, value, broken):
     network = Network((Input(1), dense(0, [[0]], [1]), Relu(1, 1), dense(2, [[1]])))
     options = slicer.Options(mode="epsilon", epsilon=1.0, cells=1, effort=5, jobs=1)
     made = slicer.compress(write_onnx(tmp_path / "one.onnx", network), "0:1", tmp_path / "one", options)
-    function = Affine(np.zeros((1, 1), F32), F32([value]))
-    draft = with_affine(draft_of(open_target(made.path)), 0, function)
+    function = Readout(((0, (0,)),), np.zeros((1, 1), F32), F32([value]))
+    draft = with_readout(draft_of(open_target(made.path)), 0, function)
     draft = replace(draft, family=replace(draft.family, epsilon=np.ones(1, F32)))
     target = open_target(write_draft(draft, tmp_path / "bundle"))
     for judge in (PlainJudge(target), HostJudge(target, tmp_path, host_compiler())):

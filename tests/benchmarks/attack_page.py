@@ -28,7 +28,7 @@ def _bundle_lines(bundle: dict) -> list[str]:
     close = bundle["tightness"]
     title = f"## {bundle['network']}: {bundle['cells']:,} cells, {bundle['removed']:,} removals"
     lines = [
-        title if close is None else f"{title}, {close['affine']:,} cells with an affine member",
+        title if close is None else f"{title}, {close['readouts']:,} cells with a readout",
         "",
         f"Bundle {bundle['digest'][:16]}, {verdict} by `slicer audit`. {bundle['points']:,} points in {bundle['seconds']:,.0f} s "
         f"({bundle['points_per_second']:,.0f} per second).",
@@ -56,9 +56,11 @@ def _bundle_lines(bundle: dict) -> list[str]:
 
 def _tightness_lines(close: dict, *, broken: bool) -> list[str]:
     """How much of the bounds is used."""
-    if not close["affine"]:
-        return ["No cell has an affine member: the outputs are to be equal everywhere."]
-    kept = "" if close["affine_only"] else f" In the other cells, with exact members, {close['exact']} output differs."
+    if not close["readouts"]:
+        return ["No cell has a readout: the outputs are to be equal everywhere."]
+    kept = (
+        "" if close["readouts_only"] else f" In the other cells, with exact members, {close['exact']} output differs."
+    )
     if close["share"] is None:
         return [f"**The promise is broken where no difference is allowed.**{kept}"]
     worst = close["worst"]
@@ -66,8 +68,8 @@ def _tightness_lines(close: dict, *, broken: bool) -> list[str]:
     least, median = close["least"], close["median"]
     return [
         f"{verdict}Largest difference found: {close['share']:.6f} of its bound, output {worst['output']} in cell {worst['cell']}, at "
-        f"`{' '.join(worst['input'])}` (difference {worst['difference']}, bound {worst['bound']}; the interpreter gives the same). Of the {close['affine']:,} cells "
-        f"with an affine member the largest found is at least {least:.3f} and in the median {median:.3f} of a bound.{kept}",
+        f"`{' '.join(worst['input'])}` (difference {worst['difference']}, bound {worst['bound']}; the interpreter gives the same). Of the {close['readouts']:,} cells "
+        f"with a readout the largest found is at least {least:.3f} and in the median {median:.3f} of a bound.{kept}",
     ]
 
 

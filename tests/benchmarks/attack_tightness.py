@@ -11,7 +11,7 @@ import numpy as np
 from dispatcher.interpret import eval32
 from dispatcher.plan import member_layers
 from tests.attack.judge import Finding
-from tests.attack.promise import bounds_of, has_affine, shares_of
+from tests.attack.promise import bounds_of, has_readout, shares_of
 from tests.attack.shares import Shares
 from tests.attack.target import Target
 
@@ -28,14 +28,14 @@ def tightness(target: Target, found: Mapping[str, Finding]) -> dict[str, object]
     if not seen:
         return None
     shares: Shares = functools.reduce(lambda a, b: a | b, seen)
-    affine = has_affine(target.bundle.family)
-    values = shares.values[affine]
+    close = has_readout(target.bundle.family)
+    values = shares.values[close]
     rows = [_cell_record(target, int(cell), shares) for cell in np.flatnonzero(shares.values > 0)]
     return {
         "epsilon": [float(bound).hex() for bound in bounds_of(target.bundle.family).max(axis=0)],
-        "affine": int(affine.sum()),
-        "affine_only": bool(affine.all()),
-        "exact": "some" if shares.values[~affine].any() else "no",
+        "readouts": int(close.sum()),
+        "readouts_only": bool(close.all()),
+        "exact": "some" if shares.values[~close].any() else "no",
         "share": shares.largest if math.isfinite(shares.largest) else None,
         "least": float(values.min()) if len(values) else 0.0,
         "median": float(np.median(values)) if len(values) else 0.0,

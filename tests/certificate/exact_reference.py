@@ -151,6 +151,13 @@ class Reference:
         return max(Fraction(0), min(Fraction(1), 4 * slope - 2)), Fraction(0)
 
 
+class IntervalRule(Reference):
+    """The same without the backward rule, as §4 has it where it speaks of overflow."""
+
+    def _backward_all(self, position: int) -> None:
+        """Leave the bounds as they are."""
+
+
 def real_values(layers: Layers, point: Any, reference: Reference, errors: Any = None) -> list[list[Fraction]]:
     """Every unit's value in real arithmetic, plus ``errors()`` · noise for an execution of the noisy network."""
     values = [[exact(x) for x in point]]

@@ -116,10 +116,6 @@ def evaluate_layer(layer: Any, values: list[np.ndarray]) -> np.ndarray:
 def evaluate_member(layers: Layers, member: dict[str, Any], points: np.ndarray) -> np.ndarray:
     """A member's outputs from its file alone, as CERTIFICATE.md §3 says; a unit that it lacks is NaN."""
     values: list[np.ndarray] = []
-    if "affine" in member:
-        weight = np.array([_numbers(row) for row in member["affine"]["weight"]])
-        bias = _numbers(member["affine"]["bias"])
-        return evaluate((Input(points.shape[1]), dense(0, weight, bias)), points)[-1]
     for layer, entry in zip(layers, member["layers"], strict=True):
         value = np.full((len(points), layer.width), np.nan, F32)
         units = entry["units"]
@@ -140,7 +136,14 @@ def evaluate_member(layers: Layers, member: dict[str, Any], points: np.ndarray) 
             whole = evaluate_layer(layer, values)
             value[:, units] = whole[:, units]
         values.append(value)
-    return values[-1]
+    return _read_off(member["readout"], values) if "readout" in member else values[-1]
+
+
+def _read_off(readout: dict[str, Any], values: list[np.ndarray]) -> np.ndarray:
+    """The outputs of a readout: one dense layer over the units read."""
+    weight, bias = np.array([_numbers(row) for row in readout["weight"]]), _numbers(readout["bias"])
+    read = np.column_stack([values[layer][:, unit] for layer, units in readout["reads"] for unit in units])
+    return evaluate((Input(read.shape[1]), dense(0, weight, bias)), read)[-1]
 
 
 def _bits(digits: str) -> np.float32:

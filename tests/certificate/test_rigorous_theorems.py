@@ -156,7 +156,7 @@ def test_bounds_of_margins_contain_the_exact_reference_and_differ_by_rounding_on
 @settings(deadline=None, max_examples=40)
 @given(seed=seeds, size=st.sampled_from([1e-30, 1.0, 1e30]))
 def test_bounds_of_errors_contain_the_exact_reference_and_differ_by_rounding_only(seed: int, size: float) -> None:
-    """The same of an affine member's errors, above and below; the outputs may be inputs, and named twice."""
+    """The same of the errors of a readout of inputs, above and below; the outputs may be inputs, and named twice."""
     rng = np.random.default_rng(seed)
     layers = chain(rng, 2, 4, 2) if rng.random() < 0.6 else (Input(2), Concat((0, 0), 4))
     n, last = layers[-1].width, len(layers) - 1
@@ -170,7 +170,8 @@ def test_bounds_of_errors_contain_the_exact_reference_and_differ_by_rounding_onl
         Relu(last + 3, 2 * n),
     )
     lower, upper = random_box(rng, 2, 2.0)
-    parent = with_errors(Parent(network_bytes(layers)), weight.astype(float), bias.astype(float), epsilon.astype(float))
+    numbers = weight.astype(float), bias.astype(float), epsilon.astype(float)
+    parent = with_errors(Parent(network_bytes(layers)), np.arange(2), *numbers)
     run, exact = bounded(parent, lower, upper), Reference((*layers, *further), lower, upper, {}).bounds[last + 3]
     largest = 1e-30 + max(abs(float(end)) for ends in exact for end in ends)
     for place, (_, high) in zip(range(parent.spans[-2].start, parent.spans[-2].stop), exact, strict=True):

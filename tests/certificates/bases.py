@@ -20,12 +20,18 @@ output and y₁ the smallest. Margins are the dense layer 6 and the relu layer 7
 outputs stay classes; in the others only y₀ does: cell 1 closes the margin on both children of its root, cell 2 at its
 root. These two have one member, which has nothing but two constants.
 
-The first network once more in mode ``epsilon``: f is never active, so y₀ = 29/8 + x₁ + 3·relu(d) and y₁ = −½. The
-bounds are ½ and ¼. In cell 0, without d, the affine functions 29/8 + x₁ and −½ are the outputs but for rounding. Cell 1
-keeps its units. In cell 2 the first function is 13/4 + 3/2·x₀ + x₁, and y₀ less that is 3/8 − 3/2·x₀ where x₀ ≤ ½,
-3/2·x₀ − 9/8 where x₀ ≥ ½: at most 3/8 in magnitude, as the line over relu(d) says for the whole cell, the one below it
-where d has one sign. Errors are relu layer 9: its units 0 and 1 say that y₀ and y₁ are at most their bounds above
-the functions, 2 and 3 at most so far below.
+The first network once more in mode ``epsilon``, on [−1, 3/2] × [−1, 1]: where x₀ ≤ 1 f is not active, so that
+y₀ = 29/8 + x₁ + 3·relu(d) and y₁ = −½. The bounds are ½ and ¼. In cell 0, without d, the affine functions 29/8 + x₁ and
+−½ are the outputs but for rounding. Cell 1 keeps its units. In cell 2 the first function is 13/4 + 3/2·x₀ + x₁, and y₀
+less that is 3/8 − 3/2·x₀ where x₀ ≤ ½, 3/2·x₀ − 9/8 where x₀ ≥ ½: at most 3/8 in magnitude, as the line over relu(d)
+says for the whole cell, the one below it where d has one sign. Errors are relu layer 9: its units 0 and 1 say that y₀
+and y₁ are at most their bounds above the functions, 2 and 3 at most so far below.
+
+Where x₀ ≥ 1, f is 2·x₀ − 5/2 and changes its sign at 5/4; a is still inactive, d is x₀ − ½. Cell 3 (x₁ ≤ ½) reads the
+inputs, relu(g), which is ¾ as a is removed, and relu(f): y₀ = 7/4 + 3·x₀ + x₁ + ½·relu(g) + relu(f) and
+y₁ = 1 − 2·relu(g) + relu(f), but for rounding. Cell 4 reads relu(d) and, of another layer, relu(e) = 2 + x₁, and takes
+relu(d) − 5/8, which is x₀ − 9/8, for relu(f): y₀ is 1 + 4·relu(d) + relu(e), y₁ is relu(d) − 9/8, each off by at most
+1/8. The line below relu(f) says less than that: error 3, above ¼, is closed on both sides of x₀ = 5/4.
 
 The three outputs, on [−1, 1]: y₀ = 4·relu(x) y₁ = 4·relu(−x) y₂ = |x| − ½. In the only cell y₂ never is the largest,
 but stays behind y₁ where x ≤ 0, and behind y₀ where x ≥ 0: the margins 7 and 6 of relu layer 5.
@@ -195,24 +201,57 @@ def three() -> Opened:
 
 
 def near() -> Opened:
-    """The bundle of affine members."""
-    result = hand()
+    """The bundle of readouts: of inputs in cells 0 and 2, of hidden units in cells 3 and 4."""
+    result, one, half, end = hand(), 1.0, 0.5, 1.5
     result.manifest["mode"] = result.family["mode"] = "epsilon"
     result.family["epsilon"] = [(0.5).hex(), (0.25).hex()]
+    result.family["domain"] = _box((-one, -one), (end, one))
+    result.family["tree"] = [
+        {"axis": 0, "threshold": one.hex(), "low": 1, "high": 6},
+        {"axis": 0, "threshold": (0.0).hex(), "low": 2, "high": 3},
+        {"cell": 0},
+        {"axis": 1, "threshold": half.hex(), "low": 4, "high": 5},
+        {"cell": 1},
+        {"cell": 2},
+        {"axis": 1, "threshold": half.hex(), "low": 7, "high": 8},
+        {"cell": 3},
+        {"cell": 4},
+    ]
+    result.family["cells"] = [0] * 5
+    for cell, box in ((3, _box((one, -one), (end, half))), (4, _box((one, half), (end, one)))):
+        result.certificates.append(result.certificates[0] | {"cell": cell, "box": box})
+    inputs, hidden, two = [[0, [0, 1]]], [[0, [0, 1]], [4, [0, 1]]], [[2, [4]], [4, [2]]]
+    readouts = {
+        0: readout(inputs, [[0, 1], [0, 0]], [3.625, -0.5]),
+        2: readout(inputs, [[1.5, 1], [0, 0]], [3.25, -0.5]),
+        3: readout(hidden, [[3, 1, 0.5, 1], [0, 0, -2, 1]], [1.75, 1]),
+        4: readout(two, [[4, 1], [1, 0]], [1, -1.125]),
+    }
+    trees = {
+        0: [{"inactive": [[9, [0, 1, 2, 3]]]}],
+        2: [_cut(0.5, [[9, [0, 1, 3]]]), *[{"inactive": [[9, [2]]]}] * 2],
+        3: [{"inactive": [[2, [0]], [9, [0, 1, 2, 3]]]}],
+        4: [_cut(1.25, [[9, [0, 1, 2]]]), *[{"inactive": [[9, [3]]]}] * 2],
+    }
     for certificate in result.certificates:
         certificate["mode"] = "epsilon"
-    exact, chord = _affine([[0, 1], [0, 0]], [3.625, -0.5]), _affine([[1.5, 1], [0, 0]], [3.25, -0.5])
-    all_four, split = [[9, [0, 1, 2, 3]]], {"axis": 0, "threshold": (0.5).hex(), "inactive": [[9, [0, 1, 3]]]}
-    below = {"inactive": [[9, [2]]]}
-    result.certificates[0] |= {"removed": [], "tree": [{"inactive": all_four}], "affine": exact}
-    result.certificates[2] |= {"removed": [], "tree": [split, below, below], "affine": chord}
+    for cell, ending in readouts.items():
+        removed = [[2, [0]]] if cell == 3 else []
+        result.certificates[cell] |= {"removed": removed, "tree": trees[cell], "readout": ending}
     result.certificates = json.loads(json.dumps(result.certificates))
     result.rebuild_members()
     return result
 
 
-def _affine(weight: list[list[float]], bias: list[float]) -> Json:
-    return {"weight": [bits_text(np.float32(row)) for row in weight], "bias": bits_text(np.float32(bias))}
+def readout(reads: Json, weight: list[list[float]], bias: list[float]) -> Json:
+    """A readout as certificates write it."""
+    rows = [bits_text(np.float32(row)) for row in weight]
+    return {"reads": reads, "weight": rows, "bias": bits_text(np.float32(bias))}
+
+
+def _cut(threshold: float, inactive: Json) -> Json:
+    """A split of x₀ that closes units."""
+    return {"axis": 0, "threshold": threshold.hex(), "inactive": inactive}
 
 
 _BY_HAND = {HAND: hand, CONTEST: contest, NEAR: near}

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dispatcher.files import member_bytes, read_network
-from dispatcher.plan import Member, MemberLayer
+from dispatcher.layers import freeze
+from dispatcher.plan import Readout
 from slicer.network import Network
 from slicer.reduce.classes import fixed_outputs
 from slicer.reduce.member import build_member
@@ -113,21 +116,28 @@ class Opened:
         return self.listed(self.seal())
 
 
-def inputs_alone(network: Network) -> Member:
-    """A member that keeps nothing but the input."""
-    return Member((MemberLayer(tuple(range(network.n_in))), *[MemberLayer(())] * (len(network.layers) - 1)))
-
-
 def member_of(network: Network, certificate: Json, decision: Any = None) -> bytes:
     """The member that follows from a certificate's claims, by the producer's rules; its parent is blank.
 
     ``decision`` is what the family says; None in mode ``bitwise``.
     """
-    if "affine" in certificate:  # whatever it holds
-        return canonical(json.loads(member_bytes(inputs_alone(network), "")) | {"affine": certificate["affine"]})
-    fixed = fixed_outputs(decision, network.n_out, certificate["classes"]) if decision else None
     removed = {layer: set(units) for layer, units in certificate["removed"]}
+    if "readout" in certificate:  # whatever it holds
+        nothing = freeze(np.zeros((network.n_out, 0)), np.float32), freeze(np.zeros(network.n_out), np.float32)
+        member = build_member(network, removed, readout=Readout(units_read(network, certificate["readout"]), *nothing))
+        return canonical(json.loads(member_bytes(member, "")) | {"readout": certificate["readout"]})
+    fixed = fixed_outputs(decision, network.n_out, certificate["classes"]) if decision else None
     return member_bytes(build_member(network, removed, fixed), "")
+
+
+def units_read(network: Network, readout: Json) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """The units of the network that a readout names, as it names them; whatever else it holds is left out."""
+    reads = readout.get("reads") if isinstance(readout, dict) else None
+    rows = [row for row in reads if isinstance(row, list) and len(row) == 2] if isinstance(reads, list) else []
+    widths = {place: layer.width for place, layer in enumerate(network.layers)}
+    named = [(place, units) for place, units in rows if type(place) is int and place in widths]
+    kept = [(place, units) for place, units in named if isinstance(units, list)]
+    return tuple((p, tuple(k for k in units if type(k) is int and 0 <= k < widths[p])) for p, units in kept)
 
 
 def open_bundle(path: Path) -> Opened:

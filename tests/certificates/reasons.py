@@ -24,7 +24,7 @@ _TOPICS = (
     ("member", r"another member's file|that the removals"),
     ("trust", r"a solver's word counts only"),
     ("unproved", r"a proved sign|upper bound <= 0|lower bound >= 0"),
-    ("open", r"removed units closed|outside of classes closed|errors of the affine member closed"),
+    ("open", r"removed units closed|outside of classes closed|errors of the readout closed"),
     ("path", r"closed twice|closes elsewhere"),
     ("tree", r"whole tree|both children|after the last leaf|tree is complete|the node's box"),
     ("identity", r"(cell|format|mode|parent|member): expected"),

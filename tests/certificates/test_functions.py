@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 import dispatcher
 import slicer
 from dispatcher.layers import Concat, Elementwise, Gather, Input, Layer, Relu, dense, freeze
-from dispatcher.literal import bits_text
 from slicer.network import Network
 from slicer.readers import read_network_bytes
 from tests.certificate.rigorous_kit import evaluate, random_box
-from tests.certificates.bases import near
+from tests.certificates.bases import near, readout
 from tests.certificates.both import judge
 from tests.certificates.graph_onnx import graph_bytes
 from tests.certificates.opened import Bench, Opened
@@ -67,8 +66,8 @@ def serving(network: Network, box: Box, weight: np.ndarray, bias: np.ndarray, ep
     bounds = [float(bound).hex() for bound in epsilon]
     opened.family |= {"epsilon": bounds, "domain": corners, "tree": [{"cell": 0}], "cells": [0]}
     tree = [{"inactive": [[len(read.layers) + 3, [*range(2 * network.n_out)]]]}]
-    affine = {"weight": [bits_text(row) for row in weight.astype(F32)], "bias": bits_text(bias.astype(F32))}
-    opened.certificates = [opened.certificates[0] | {"box": corners, "removed": [], "tree": tree, "affine": affine}]
+    ending = readout([[0, [*range(network.n_in)]]], weight.astype(F32), bias.astype(F32))
+    opened.certificates = [opened.certificates[0] | {"box": corners, "removed": [], "tree": tree, "readout": ending}]
     opened.rebuild_members()
     return opened
 

@@ -270,9 +270,9 @@ def test_random_proofs_of_decisions(tree: Json, classes: Json, cell: int, bench:
 def test_random_proofs_of_functions(
     tree: Json, function: int, cell: int, bound: float, bench: Bench, base_folder: Path
 ) -> None:
-    """The same of affine members, their errors and bounds."""
+    """The same of readouts, their errors and bounds."""
     opened: Opened = base(NEAR, base_folder)
-    opened.certificates[cell] |= {"tree": tree, "removed": [], "affine": opened.certificates[function]["affine"]}
+    opened.certificates[cell] |= {"tree": tree, "removed": [], "readout": opened.certificates[function]["readout"]}
     opened.family["epsilon"][0] = bound.hex()
     opened.rebuild_members()
     check(bench.show(opened.written()))

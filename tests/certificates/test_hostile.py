@@ -118,9 +118,9 @@ def many_outputs_near_a_function(path: Path) -> None:
     opened = _one_cell([_input(1), gather], 1)
     opened.manifest["mode"] = "epsilon"
     opened.family |= {"mode": "epsilon", "epsilon": [ONE] * outputs}
-    affine = {"weight": ["3f800000"] * outputs, "bias": "00000000" * outputs}
+    ending = {"reads": [[0, [0]]], "weight": ["3f800000"] * outputs, "bias": "00000000" * outputs}
     tree = [{"inactive": [[5, [*range(2 * outputs)]]]}]
-    opened.certificates[0] |= {"mode": "epsilon", "affine": affine, "tree": tree}
+    opened.certificates[0] |= {"mode": "epsilon", "readout": ending, "tree": tree}
     opened.rebuild_members()
     store(opened.written(), path)
 

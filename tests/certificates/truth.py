@@ -4,7 +4,7 @@ Every closing is proved again by the reference method in exact rational numbers 
 rebuilt by the producer's rules and run against the parent at corners, borders and random points of their cells; the
 deployed reader must load the bundle and return the parent's bits all over the domain; the model must be the parent.
 In mode ``decision`` margins are bounded like all other units, and it is decisions that must not differ; in mode
-``epsilon`` the errors of affine members are, and it is outputs that must not differ by more than their bounds.
+``epsilon`` the errors of readouts are, and it is outputs that must not differ by more than their bounds.
 What is missing is said in words; nothing missing means true.
 """
 
@@ -20,11 +20,11 @@ import numpy as np
 
 import dispatcher
 from dispatcher.files import read_network
-from dispatcher.layers import Concat, Dense, Elementwise, Layers, Relu, dense, freeze
+from dispatcher.layers import Concat, Dense, Elementwise, Gather, Layers, Relu, dense, freeze
 from dispatcher.literal import bits_value
 from slicer.network import Network
 from slicer.readers import read_network_bytes
-from tests.certificate.exact_reference import Reference
+from tests.certificate.exact_reference import IntervalRule, Reference
 from tests.certificate.rigorous_kit import evaluate, evaluate_member
 from tests.certificates.opened import Json, Opened, canonical, member_of, open_bundle, sha
 from tests.certificates.trees import Corners, boxes, closings, corners, covers, halves, leaves, parents
@@ -32,7 +32,7 @@ from tests.certificates.trees import Corners, boxes, closings, corners, covers, 
 F32 = np.float32
 POINTS = 60
 Claim = tuple[str | None, tuple[Fraction, ...]]  # argmax, argmin or None; the outputs' bounds, if any
-Further = str | tuple[tuple[str, ...], tuple[Fraction, ...]] | None  # a decision; an affine member and the bounds; none
+Further = str | tuple[str, tuple[Fraction, ...]] | None  # a decision; a readout as JSON and the bounds; none
 
 
 def doubts(bundle: Path) -> list[str]:
@@ -47,8 +47,8 @@ def doubts(bundle: Path) -> list[str]:
         found.append("another claim")
     if mode == "epsilon" and not (len(_epsilon(opened)) == network.n_out and min(_epsilon(opened)) >= 0):
         found.append("not one bound, no less than zero, for each output")
-    if mode != "epsilon" and any("affine" in c for c in opened.certificates):
-        found.append("affine members, but not in mode epsilon")
+    if mode != "epsilon" and any("readout" in c for c in opened.certificates):
+        found.append("readouts, but not in mode epsilon")
     if {"classes" in c for c in opened.certificates} != {decision is not None}:
         found.append("classes in mode bitwise, or none in mode decision")
     if decision and not (isinstance(network.layers[-1], Dense) and network.n_out > 1):
@@ -97,13 +97,13 @@ def _cell_doubts(opened: Opened, network: Network, cell: int, box: Corners) -> l
     names = [certificate["format"], certificate["parent"], certificate["member"]]
     if names != ["netslicer-certificate/2", network.digest, sha(canonical(member))]:
         found.append("the certificate is about another network or member")
-    epsilon = _epsilon(opened) if "affine" in certificate else ()
+    epsilon = _epsilon(opened) if "readout" in certificate else ()
     if json.loads(member_of(network, certificate, decision)) | {"parent": member["parent"]} != member:
         found.append("another member follows from the certificate")
     if not _equal_outputs(network.content, canonical(member), box, (decision, epsilon)):
         found.append("member and parent differ at a point")
-    if "affine" in certificate and _largest_sum(certificate["affine"], box) > 2**126:
-        found.append("the affine member may overflow")
+    if "readout" in certificate and _largest_sum(network, certificate["readout"], epsilon, box) > 2**126:
+        found.append("the readout may overflow")
     return found + _proof_doubts(opened, certificate, box)
 
 
@@ -135,25 +135,24 @@ def _proof_doubts(opened: Opened, certificate: Json, box: Corners) -> list[str]:
 
 
 def _open_errors(opened: Opened, certificate: Json, closed: set[tuple[int, int, str]]) -> list[int]:
-    """Errors of an affine member that nothing closes."""
-    errors, layer = range(2 * opened.network.n_out if "affine" in certificate else 0), len(opened.parent["layers"]) + 3
+    """Errors of a readout that nothing closes."""
+    errors, layer = range(2 * opened.network.n_out if "readout" in certificate else 0), len(opened.parent["layers"]) + 3
     return [k for k in errors if (layer, k, "inactive") not in closed]
 
 
 def _further(opened: Opened, certificate: Json) -> Further:
     """What the layers are made of that proofs of this cell add to the parent's."""
-    if "affine" in certificate:
-        affine = certificate["affine"]
-        return (*affine["weight"], affine["bias"]), _epsilon(opened)
+    if "readout" in certificate:
+        return json.dumps(certificate["readout"]), _epsilon(opened)
     return _decision(opened)
 
 
-def _largest_sum(affine: Json, box: Corners) -> Fraction:
-    """The largest sum of magnitudes of an affine member's terms (§4)."""
-    *weight, bias = map(bits_value, [*affine["weight"], affine["bias"]])
-    sizes = [max(map(abs, map(Fraction, ends))) for ends in zip(*map(np.ndarray.tolist, box), strict=True)]
-    rows = (sum(abs(Fraction(float(w))) * h for w, h in zip(row, sizes, strict=True)) for row in weight)
-    return max(abs(Fraction(float(b))) + row for b, row in zip(bias, rows, strict=True))
+def _largest_sum(network: Network, readout: Json, epsilon: tuple[Fraction, ...], box: Corners) -> Fraction:
+    """The largest sum of magnitudes in the dense layer of a readout's errors (§4)."""
+    layers = _with_errors(network.layers, json.dumps(readout), epsilon)
+    bounds, dense_layer = IntervalRule(layers[:-2], *box, {}), len(layers) - 3
+    parts = (bounds.terms(dense_layer, unit) for unit in range(2 * network.n_out))
+    return max(sum((abs(w) * bounds.size(key) for key, w in terms.items()), abs(b)) for terms, b in parts)
 
 
 def _unbeaten(opened: Opened, certificate: Json, closed: set[tuple[int, int, str]]) -> list[int]:
@@ -173,10 +172,12 @@ def _unproved(parent: bytes, further: Further, lower: tuple, upper: tuple, facts
     layers = _layers(parent)
     if max(layer for layer, _, _ in claims) > len(layers):
         layers = _with_errors(layers, *further) if isinstance(further, tuple) else _with_margins(layers, further)
-    reference = Reference(layers, lower, upper, {(layer, unit): phase for layer, unit, phase in facts})
+    own, last = len(_layers(parent)), len(layers) - 1  # what is named after the parent's own layers is the last one
+    places = {layer: layer if layer < own else last for layer, _, _ in (*facts, *claims)}
+    reference = Reference(layers, lower, upper, {(places[layer], unit): phase for layer, unit, phase in facts})
     found = []
     for position, unit, phase in claims:
-        relu = layers[position]
+        relu = layers[places[position]]
         assert isinstance(relu, Relu)
         low, high = reference.bounds[relu.source][unit]
         if not (high <= 0 if phase == "inactive" else low >= 0):
@@ -198,17 +199,23 @@ def _with_margins(layers: Layers, decision: str | None) -> Layers:
     return (*layers, dense(len(layers) - 1, weight), Relu(len(layers), n * n))
 
 
-def _with_errors(layers: Layers, affine: tuple[str, ...], epsilon: tuple[Fraction, ...]) -> Layers:
-    """The network and, less their bounds, the outputs' differences from an affine function, above and below (§5)."""
-    last, n = len(layers) - 1, layers[-1].width
-    *weight, bias = map(bits_value, affine)
-    own, bound = np.column_stack([np.eye(n), -np.array(weight)]), np.array([*epsilon, *epsilon], float)
+def _with_errors(layers: Layers, readout: str, epsilon: tuple[Fraction, ...]) -> Layers:
+    """The network and, less their bounds, the outputs' differences from a readout, above and below (§5).
+
+    A layer for each row of ``reads`` comes before the four that the document names.
+    """
+    record, last, n = json.loads(readout), len(layers) - 1, layers[-1].width
+    weight, bias = np.array([bits_value(row) for row in record["weight"]]), bits_value(record["bias"])
+    own, bound = np.column_stack([np.eye(n), -weight]), np.array([*epsilon, *epsilon], float)
+    read = [Gather(layer, freeze(np.array(units), np.int64)) for layer, units in record["reads"]]
+    first = last + len(read) + 1
     return (
         *layers,
-        Concat((last, 0), own.shape[1], ""),
-        dense(last + 1, np.concatenate([own, -own]), np.concatenate([-bias, bias])),
-        Elementwise(last + 2, "add", freeze(-bound, F32), ""),
-        Relu(last + 3, 2 * n),
+        *read,
+        Concat((last, *range(last + 1, first)), own.shape[1], ""),
+        dense(first, np.concatenate([own, -own]), np.concatenate([-bias, bias])),
+        Elementwise(first + 1, "add", freeze(-bound, F32), ""),
+        Relu(first + 2, 2 * n),
     )
 
 

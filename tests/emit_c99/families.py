@@ -8,7 +8,7 @@ import numpy as np
 
 from dispatcher.interpret import eval32
 from dispatcher.layers import Concat, Input, Layers, Relu, dense, freeze
-from dispatcher.plan import Affine, Constant, Family, Member, MemberLayer, member_layers
+from dispatcher.plan import Constant, Family, Member, MemberLayer, Readout, member_layers
 from dispatcher.route import Router
 from dispatcher.vectors import border_points, corner_points, random_points
 from tests.dispatcher.bundle_samples import make_family
@@ -81,7 +81,8 @@ def random_affine(parent: Layers, rng: np.random.Generator) -> Member:
     odd = rng.random(numbers.shape) < 0.2
     numbers[odd] = rng.choice([0.0, -0.0, 1e-40, -1e-45], odd.sum())
     layers = (MemberLayer(tuple(range(n_in))), *[MemberLayer(())] * (len(parent) - 1))
-    return Member(layers, Affine(freeze(numbers[:, 1:], np.float32), freeze(numbers[:, 0], np.float32)))
+    reads = ((0, tuple(range(n_in))),)
+    return Member(layers, Readout(reads, freeze(numbers[:, 1:], np.float32), freeze(numbers[:, 0], np.float32)))
 
 
 def with_members(parent: Layers, members: list[Member]) -> Family:

@@ -144,9 +144,9 @@ def test_a_changed_number_or_place_of_an_affine_member_fails_the_host_test(compi
     row = ", ".join(map(str, places))
     assert text.count(f"{{\n    {row},\n}}") == 1
     swapped = ", ".join(map(str, (places[1], places[0], *places[2:])))
-    bias = c99_text(float(family.members[0].affine.bias[1]))
+    bias = c99_text(float(family.members[0].readout.bias[1]))
     assert text.count(bias) == 1
-    for before, after in ((row, swapped), (bias, c99_text(float(family.members[0].affine.bias[1]) * 2))):
+    for before, after in ((row, swapped), (bias, c99_text(float(family.members[0].readout.bias[1]) * 2))):
         data.write_text(text.replace(before, after))
         assert compiler.run(_host_test(compiler, tmp_path / "net"))[0] == 1, after
 

@@ -135,7 +135,7 @@ def test_sizes_with_the_parent_are_those_of_the_compiled_tables(layout, compiler
 @pytest.mark.parametrize("name", ["epsilon", "affine"])
 def test_the_parent_comes_before_affine_members(name, compiler, tmp_path):
     tables = build_tables(FAMILIES[name], "masked", with_parent=True)
-    assert tables.parent == tables.affine.first - 1 == sum(one.affine is None for one in FAMILIES[name].members)
+    assert tables.parent == tables.affine.first - 1 == sum(one.readout is None for one in FAMILIES[name].members)
     assert min(tables.cells) >= tables.parent or name == "epsilon"
     write_package(package_files(tables, "net", Provenance(DIGEST, DIGEST)), tmp_path / "net")
     assert compiled_tables(compiler, tmp_path / "net") == sizes_of(tables)

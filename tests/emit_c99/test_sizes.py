@@ -127,7 +127,7 @@ def test_macs_of_affine_members_are_their_weights():
     family = FAMILIES["epsilon"]
     macs, alone = masked_macs(family), {}
     for index, member in enumerate(family.members):
-        if member.affine is None:
+        if member.readout is None:
             alone[index] = int(masked_macs(make_family(family.parent, 1, lambda _, one=member: one))[0])
     assert len(alone) == 2
     assert macs.tolist() == [alone.get(index, 5 * 3) for index in range(len(family.members))]

@@ -138,7 +138,7 @@ def test_the_masked_layout_has_one_program_and_the_parents_numbers():
 def test_affine_members_are_numbered_last_and_have_numbers_of_their_own():
     family = epsilon_family()
     tables, alone = build_tables(family, "masked"), build_tables(make_family(family.parent))
-    kept = [member.affine is None for member in family.members]
+    kept = [member.readout is None for member in family.members]
     assert (kept, family.cells) == ([False, True, False, False, True, False], (0, 1, 2, 3, 4, 5, 1, 3))
     assert tables.cells == (2, 0, 3, 4, 1, 5, 0, 4)
     assert (tables.affine.first, len(tables.affine.places), tables.members) == (2, 4, 6)
@@ -147,9 +147,9 @@ def test_affine_members_are_numbered_last_and_have_numbers_of_their_own():
     (numbers,) = tables.chunks
     assert numbers[: alone.chunks[0].size].tobytes() == alone.chunks[0].tobytes()
     for member, cell in ((0, 0), (2, 2), (3, 3), (3, 7), (5, 5)):
-        affine = family.members[member].affine
+        readout = family.members[member].readout
         place = tables.affine.places[tables.cells[cell] - tables.affine.first]
-        expected = np.concatenate([affine.bias, affine.weight.T.ravel()])
+        expected = np.concatenate([readout.bias, readout.weight.T.ravel()])
         assert numbers[place : place + expected.size].tobytes() == expected.tobytes()
 
 

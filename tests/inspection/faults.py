@@ -54,14 +54,14 @@ def flipped_bit(copy: Copy, rng: np.random.Generator) -> Copy:
 
 def flipped_shared_bit(copy: Copy, rng: np.random.Generator) -> Copy:
     """One bit flipped of one of the parent's weights, which all members read but affine ones, or of one of theirs."""
-    affine = [index for index, member in enumerate(copy.family.members) if member.affine is not None]
+    affine = [index for index, member in enumerate(copy.family.members) if member.readout is not None]
     flipped, layers = _flip((copy.family.parent, *(copy.members[index] for index in affine)), rng)
     members = list(copy.members)
     if flipped:
         members[affine[flipped - 1]] = layers
     else:
         members = [
-            one if member.affine is not None else member_layers(layers, member)
+            one if member.readout is not None else member_layers(layers, member)
             for one, member in zip(copy.members, copy.family.members, strict=True)
         ]
     return replace(copy, members=tuple(members))
@@ -89,7 +89,7 @@ def _flip(networks: Sequence[Layers], rng: np.random.Generator) -> tuple[int, La
 
 def flipped_mask(copy: Copy, rng: np.random.Generator) -> Copy:
     """One live unit of a set lost, or another one taken for live, in every member that chooses this set."""
-    parent, members = copy.family.parent, [member for member in copy.family.members if member.affine is None]
+    parent, members = copy.family.parent, [member for member in copy.family.members if member.readout is None]
     relus = [position for position, layer in enumerate(parent) if isinstance(layer, Relu) and layer.width]
     while True:
         position, member = int(rng.choice(relus)), members[rng.integers(len(members))]
@@ -100,9 +100,9 @@ def flipped_mask(copy: Copy, rng: np.random.Generator) -> Copy:
     changed = []
     for one in copy.family.members:
         layers = list(one.layers)
-        if one.affine is None and layers[source] == MemberLayer(units):
+        if one.readout is None and layers[source] == MemberLayer(units):
             layers[source] = layers[position] = flipped
-        changed.append(member_layers(parent, Member(tuple(layers), one.affine)))
+        changed.append(member_layers(parent, Member(tuple(layers), one.readout)))
     return replace(copy, members=tuple(changed))
 
 

@@ -113,7 +113,7 @@ def test_faults_of_masked_copies_keep_affine_members_apart():
     """A flip of the parent's changes members that keep units, a flip of an affine member's numbers this one alone."""
     family, rng = epsilon_family(), np.random.default_rng(0)
     copy = copy_of(family)
-    affine = {index for index, member in enumerate(family.members) if member.affine is not None}
+    affine = {index for index, member in enumerate(family.members) if member.readout is not None}
     shared = [changed(copy, flipped_shared_bit(copy, rng)) for _ in range(400)]
     assert all(found <= {1, 4} or (len(found) == 1 and found <= affine) for found in shared)
     assert {index for found in shared for index in found} == set(range(6))

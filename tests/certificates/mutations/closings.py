@@ -129,7 +129,7 @@ def fact_then_claim(opened: Opened, rng: Random) -> None:
     own = pick(rng, [c for c in opened.certificates if len(c["tree"]) > 1])
     tree = own["tree"]
     _, phase, layer, unit = pick(rng, [c for c in closings(tree) if c[0]])
-    need("affine" not in own or layer in widths(opened))  # no path may leave an error open
+    need("readout" not in own or layer in widths(opened))  # no path may leave an error open
     for other, key, *of in list(closings(tree)):
         if of == [layer, unit]:
             reopen(tree[other], key, layer, unit)

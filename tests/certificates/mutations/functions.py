@@ -1,4 +1,4 @@
-"""Lies about affine members: their numbers, their errors, the bounds, modes. Bases of other modes have none."""
+"""Lies about readouts: their numbers, their errors, the bounds, modes. Bases of other modes have none."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def _layer(opened: Opened) -> int:
 
 
 def _served(opened: Opened, rng: Random) -> Json:
-    """A certificate with an affine member."""
-    return pick(rng, [own for own in opened.certificates if "affine" in own])
+    """A certificate with a readout."""
+    return pick(rng, [own for own in opened.certificates if "readout" in own])
 
 
 def _kept(opened: Opened, rng: Random) -> Json:
     """A certificate without one, in mode ``epsilon``."""
     _layer(opened)
-    return pick(rng, [own for own in opened.certificates if "affine" not in own])
+    return pick(rng, [own for own in opened.certificates if "readout" not in own])
 
 
 def _errors(opened: Opened, own: Json) -> list[_Closing]:
@@ -50,62 +50,63 @@ def _without_errors(opened: Opened, own: Json) -> None:
 
 def weight_changed(opened: Opened, rng: Random) -> None:
     """A bit of a weight."""
-    rows = _served(opened, rng)["affine"]["weight"]
+    rows = _served(opened, rng)["readout"]["weight"]
     place = rng.randrange(len(rows))
     rows[place] = flip_in(rows[place], rng)
 
 
 def bias_changed(opened: Opened, rng: Random) -> None:
     """A bit of a bias."""
-    affine = _served(opened, rng)["affine"]
-    affine["bias"] = flip_in(affine["bias"], rng)
+    readout = _served(opened, rng)["readout"]
+    readout["bias"] = flip_in(readout["bias"], rng)
 
 
 def member_changed(opened: Opened, rng: Random) -> None:
     """A bit of a member's own numbers."""
-    affine = pick(rng, [member["affine"] for member in opened.members if "affine" in member])
-    rows = affine["weight"]
+    readout = pick(rng, [member["readout"] for member in opened.members if "readout" in member])
+    rows = readout["weight"]
     place = rng.randrange(len(rows))
     if rng.random() < 0.5:
         rows[place] = flip_in(rows[place], rng)
     else:
-        affine["bias"] = flip_in(affine["bias"], rng)
+        readout["bias"] = flip_in(readout["bias"], rng)
 
 
 def moved_by_its_bound(opened: Opened, rng: Random) -> None:
     """A function that is off by twice its bound, or a little more than that, on one side."""
-    affine, n = _served(opened, rng)["affine"], opened.network.n_out
-    output, bias = rng.randrange(n), bits_value(affine["bias"])
+    readout, n = _served(opened, rng)["readout"], opened.network.n_out
+    output, bias = rng.randrange(n), bits_value(readout["bias"])
     bias[output] += np.float32(rng.choice([-2, -2.5, 2, 2.5]) * float.fromhex(opened.family["epsilon"][output]))
-    affine["bias"] = bits_text(bias)
+    readout["bias"] = bits_text(bias)
 
 
 def outputs_exchanged(opened: Opened, rng: Random) -> None:
     """Two rows of weights change places, or two biases, or both."""
-    affine, n = _served(opened, rng)["affine"], opened.network.n_out
+    readout, n = _served(opened, rng)["readout"], opened.network.n_out
     first, second = two(rng, range(n))
     order = [*range(n)]
     order[first], order[second] = second, first
-    weight, bias = [affine["weight"][k] for k in order], bits_text(bits_value(affine["bias"])[order])
-    affine |= pick(rng, [{"weight": weight}, {"bias": bias}, {"weight": weight, "bias": bias}])
+    weight, bias = [readout["weight"][k] for k in order], bits_text(bits_value(readout["bias"])[order])
+    readout |= pick(rng, [{"weight": weight}, {"bias": bias}, {"weight": weight, "bias": bias}])
 
 
 def weights_overflow(opened: Opened, rng: Random) -> None:
     """All weights of an output are the largest number."""
-    affine, n_in = _served(opened, rng)["affine"], opened.network.n_in
-    affine["weight"][rng.randrange(len(affine["weight"]))] = "7f7fffff" * n_in
+    readout = _served(opened, rng)["readout"]
+    row = rng.randrange(len(readout["weight"]))
+    readout["weight"][row] = "7f7fffff" * (len(readout["weight"][row]) // 8)
 
 
 def function_of_another_cell(opened: Opened, rng: Random) -> None:
-    first, second = two(rng, [own for own in opened.certificates if "affine" in own])
-    need(first["affine"] != second["affine"])
-    first["affine"] = second["affine"]
+    first, second = two(rng, [own for own in opened.certificates if "readout" in own])
+    need(first["readout"] != second["readout"])
+    first["readout"] = second["readout"]
 
 
 def function_where_none_was(opened: Opened, rng: Random) -> None:
     """The function of another cell, and a root that says that it will do."""
     own = _kept(opened, rng)
-    own["affine"] = _served(opened, rng)["affine"]
+    own["readout"] = _served(opened, rng)["readout"]
     for unit in range(2 * opened.network.n_out):
         close(own["tree"][0], "inactive", _layer(opened), unit)
 
@@ -114,23 +115,23 @@ def function_dropped(opened: Opened, rng: Random) -> None:
     """A function that no certificate speaks of."""
     own = _served(opened, rng)
     _without_errors(opened, own)
-    del own["affine"]
+    del own["readout"]
 
 
 def function_of_bad_form(opened: Opened, rng: Random) -> None:
     """Of another shape or type, not finite, with a key more or less, or none at all."""
-    affine = _served(opened, rng)["affine"]
-    rows, bias = affine["weight"], affine["bias"]
+    readout = _served(opened, rng)["readout"]
+    rows, bias = readout["weight"], readout["bias"]
     weights = [rows[:-1], [*rows, rows[0]], [*rows[:-1], rows[-1][8:]], "".join(rows), [None, *rows[1:]]]
     weights.append(["ffc00000" + rows[0][8:], *rows[1:]])
     biases = [bias[8:], [bias], "7f800000" + bias[8:], bias + "00000000", None]
     bad = [{"source": 0}, *({"weight": value} for value in weights), *({"bias": value} for value in biases)]
-    affine |= pick(rng, bad)
+    readout |= pick(rng, bad)
 
 
 def function_is_none(opened: Opened, rng: Random) -> None:
     own = _served(opened, rng)
-    own["affine"] = pick(rng, [None, [], {}, "", 0, own["affine"]["weight"], [own["affine"]]])
+    own["readout"] = pick(rng, [None, [], {}, "", 0, own["readout"]["weight"], [own["readout"]]])
 
 
 def error_dropped(opened: Opened, rng: Random) -> None:
@@ -230,7 +231,7 @@ def mode_of_all_files(opened: Opened, rng: Random) -> None:
     if rng.random() < 0.5:
         for own in opened.certificates:
             _without_errors(opened, own)
-            own.pop("affine", None)
+            own.pop("readout", None)
     del opened.family["epsilon"]
     for file in (opened.manifest, opened.family, *opened.certificates):
         file["mode"] = "bitwise"

@@ -215,7 +215,7 @@ def certificates_exchanged(opened: Opened, rng: Random) -> None:
 def proofs_exchanged(opened: Opened, rng: Random) -> None:
     """Two certificates change places but for cell and box, and the members with them."""
     first, second = two(rng, opened.certificates)
-    for key in {"removed", "tree", "classes", "affine"} & {*first, *second}:
+    for key in {"removed", "tree", "classes", "readout"} & {*first, *second}:
         exchange(first, second, key)
     opened.rebuild_members()
 
