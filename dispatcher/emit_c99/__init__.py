@@ -1,9 +1,9 @@
 """Emit a family as C99: constant tables, handwritten kernels, a routing tree; same bits as the parent's `eval32`.
 
 Layout ``packed``: every member has its own dense matrices. Layout ``masked``: the parent's matrices stand once, and
-every member says which of their units are live; affine members have one small matrix each. A program is a short list
-of layer steps that one interpreter in C walks through; a parent alone is a family of one cell whose member keeps
-everything.
+every member says which of their units are live; members that end in readouts have these besides, affine ones instead.
+A program is a short list of layer steps that one interpreter in C walks through; a parent alone is a family of one cell
+whose member keeps everything.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from dispatcher.attested import NONE_ATTESTED, Attested
 from dispatcher.boards import Board
-from dispatcher.emit_c99.affine import masked_macs
 from dispatcher.emit_c99.companions import companion_files
+from dispatcher.emit_c99.macs import masked_macs
 from dispatcher.emit_c99.measured import measure
 from dispatcher.emit_c99.package import package_files
 from dispatcher.emit_c99.prefix import check_prefix
@@ -68,7 +68,7 @@ def emit_c99(
         Begins every name of the package; macros have it in capitals.
     layout:
         ``"packed"`` (fewest instructions, a copy of what is left of the weights for every member) or ``"masked"`` (one
-        copy of the parent's weights, and those of affine members). The outputs are the same.
+        copy of the parent's weights, and those of readouts). The outputs are the same.
     with_parent:
         Also hold the parent, for the compile-time policy ``PREFIX_PARENT`` on inputs outside the domain.
     attested:

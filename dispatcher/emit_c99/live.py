@@ -104,26 +104,45 @@ class _Slot:
 def live_tables(parent: Layers, members: Sequence[Member], program: Program) -> LiveTables:
     """The tables of some members of a parent, none of them affine, and the program that they share."""
     slots: list[_Slot] = []
-    pairs = [_slots_of(parent, members, step, slots) for step in program.steps]
+    walked = walked_steps(members, program)
+    pairs = [_slots_of(parent, members, step, walked > index, slots) for index, step in enumerate(program.steps)]
     none = max(1, len(slots))
     lives = tuple(LiveRow(*(none if slot is None else slot for slot in pair)) for pair in pairs)
     return _tables(len(members), slots, lives)
 
 
+def walked_steps(members: Sequence[Member], program: Program) -> NDArray[np.int64]:
+    """How many steps every member walks, ``[n_members]``: those up to the last layer that its readout reads, or all."""
+    steps = {value.layer: value.steps for value in program.values}
+    ends = [len(program.steps) if one.readout is None else steps[one.readout.reads[-1][0]] for one in members]
+    return np.array(ends, np.int64)
+
+
 def _slots_of(
-    parent: Layers, members: Sequence[Member], step: Step, slots: list[_Slot]
+    parent: Layers, members: Sequence[Member], step: Step, walked: NDArray[np.bool_], slots: list[_Slot]
 ) -> tuple[int | None, int | None]:
-    """The slots of a step's source and target, added if they are new; None where no choice of units is needed."""
+    """The slots of a step's source and target, added if they are new; None where no choice of units is needed.
+
+    ``walked``: which members come to the step at all, ``[n_members]``.
+    """
     if step.kind is not Kind.DENSE:
         return None, None
     layer = _dense(parent, step)
     source = target = None
     if not step.from_list:
-        source = _add(slots, _Slot(parent[layer.source].width, source_sets(parent, members, step)))
+        source = _add(slots, _slot(parent[layer.source].width, source_sets(parent, members, step), walked))
     sets = target_sets(members, step)
     if step.to_list or any(one.specials for one in sets):  # other vectors are computed whole
-        target = _add(slots, _Slot(layer.width, sets))
+        target = _add(slots, _slot(layer.width, sets, walked))
     return source, target
+
+
+def _slot(width: int, sets: Sequence[LiveSet], walked: NDArray[np.bool_]) -> _Slot:
+    """A slot; where a member has no units and does not come to the step, any set does: that of another one."""
+    free = [not (one.units or comes) for one, comes in zip(sets, walked, strict=True)]
+    chosen = [one for one, is_free in zip(sets, free, strict=True) if not is_free]
+    filler = chosen[0] if chosen else LiveSet(tuple(range(width)))
+    return _Slot(width, tuple(filler if is_free else one for one, is_free in zip(sets, free, strict=True)))
 
 
 def _add(slots: list[_Slot], slot: _Slot) -> int | None:
@@ -221,13 +240,14 @@ def member_macs(parent: Layers, members: Sequence[Member], program: Program) -> 
     """Multiply-accumulates ``[n_members]`` of the masked program, if no unit happens to be zero.
 
     No member is affine. Units that are not live but computed with others count; where multiplications are slow, the C
-    computes fewer.
+    computes fewer. A readout has one for each of its weights.
     """
-    macs = np.zeros(len(members), np.int64)
-    for step in program.steps:
+    macs = np.array([0 if one.readout is None else one.readout.weight.size for one in members], np.int64)
+    walked = walked_steps(members, program)
+    for index, step in enumerate(program.steps):
         if step.kind is Kind.DENSE:
             sources = [len(one.units) for one in source_sets(parent, members, step)]
-            macs += np.array(sources) * _computed(target_sets(members, step), step)
+            macs += np.array(sources) * _computed(target_sets(members, step), step) * (walked > index)
     return macs
 
 

@@ -120,6 +120,10 @@ static void netslicer_do_step(const netslicer_step *step, netslicer_work *work)
     }
 }
 
+/* @READOUT */
+#include "readout.c"
+
+/* READOUT@ */
 /* @AFFINE */
 #include "affine.c"
 
@@ -148,6 +152,13 @@ int netslicer_run(const float *in, float *out, netslicer_scratch *scratch)
     netslicer_list lists[2] = {{scratch->list_values[0], scratch->list_rows[0], 0},
                                {scratch->list_values[1], scratch->list_rows[1], 0}};
     netslicer_work work = {scratch->values, netslicer_member_of((size_t)cell), &lists[0], &lists[1]};
+/* @READOUT */
+    if (work.member < NETSLICER_READOUTS) {
+        netslicer_load(in, work.values + netslicer_programs[0].input);
+        netslicer_do_readout(&work, out);
+        return NETSLICER_OK;
+    }
+/* READOUT@ */
 /* @AFFINE */
     if (work.member >= NETSLICER_FIRST_AFFINE) {
         netslicer_load(in, work.values);

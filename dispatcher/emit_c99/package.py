@@ -6,7 +6,7 @@ from dispatcher.emit_c99 import text
 from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.readme import readme
 from dispatcher.emit_c99.tables import Tables
-from dispatcher.emit_c99.templates import code_text, rename, template
+from dispatcher.emit_c99.templates import Part, code_text, rename, template
 
 
 def package_files(tables: Tables, prefix: str, provenance: Provenance) -> dict[str, str]:
@@ -14,10 +14,12 @@ def package_files(tables: Tables, prefix: str, provenance: Provenance) -> dict[s
     header = template("netslicer.h").replace("/* @SIZES@ */", text.size_lines(tables, provenance))
     types = template("netslicer_data.h").replace("/* @TYPES@ */", text.data_lines(tables))
     types = types.replace("/* @CHUNKS@ */", text.chunk_declarations(tables))
-    affine = tables.affine is not None
-    layout = (template("masked.h") if tables.live else "") + (template("affine.h") if affine else "")
+    headers = {"masked.h": tables.live, "readout.h": tables.readout, "affine.h": tables.affine}
+    layout = "".join(template(name) for name, there in headers.items() if there is not None)
     types = types.replace("/* @LAYOUT@ */", layout)
-    code = code_text("netslicer.c", "masked" if tables.live else "packed", affine=affine)
+    parts: list[Part] = ["READOUT"] if tables.readout else []
+    parts += ["AFFINE"] if tables.affine else []
+    code = code_text("netslicer.c", "masked" if tables.live else "packed", parts)
     files = {"netslicer.h": header, "netslicer_data.h": types, "netslicer.c": code} | _data_files(tables)
     head = provenance.banner()
     renamed = {rename(name, prefix): rename(head + content, prefix) for name, content in files.items()}

@@ -26,6 +26,10 @@ class FloatPool:
             self._places[key] = self._append(values)
         return self._places[key]
 
+    def stands(self, values: NDArray[np.float32], place: int) -> None:
+        """Say that a vector stands at a place, as a part of another."""
+        self._places.setdefault(digest(values.tobytes()), place)
+
     def _append(self, values: NDArray[np.float32]) -> int:
         assert values.size <= 1 << self.chunk_bits, "a vector must fit a chunk"
         if self._filled + values.size > 1 << self.chunk_bits:

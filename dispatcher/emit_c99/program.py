@@ -7,34 +7,42 @@ part of the Dense step; an element-wise layer works in place if nobody reads its
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dispatcher.emit_c99.lists import hand_on_lists
-from dispatcher.emit_c99.steps import Kind, Program, Step
+from dispatcher.emit_c99.steps import Kind, Program, Step, Value
 from dispatcher.layers import Add, Concat, Dense, Elementwise, Gather, Layer, Layers, Relu
 
 _ELEMENTWISE = {"add": Kind.PLUS, "mul": Kind.TIMES, "div": Kind.DIVIDED}
 
 
-def compile_network(layers: Layers) -> Program:
-    """The program of a network, parent or packed member."""
-    compiler = _Compiler(layers)
+def compile_network(layers: Layers, read: AbstractSet[int] = frozenset()) -> Program:
+    """The program of a network, parent or packed member.
+
+    Layers that are ``read`` besides, by readouts, have values of their own, whether or not the output depends on them.
+    """
+    compiler = _Compiler(layers, read)
+    values = [Value(0, 0, 0)] if 0 in read else []
     for position in range(1, len(layers)):
         if compiler.last_use[position] >= 0 and layers[position].width:
             compiler.append(position)
+            if position in read:
+                values.append(Value(position, len(compiler.steps), compiler.buffer[position]))
     last = len(layers) - 1
-    return hand_on_lists(
-        Program(tuple(compiler.widths), tuple(compiler.steps), compiler.buffer[0], compiler.buffer[last])
-    )
+    buffers = compiler.buffer[0], compiler.buffer[last]
+    return hand_on_lists(Program(tuple(compiler.widths), tuple(compiler.steps), *buffers, tuple(values)))
 
 
-def last_uses(layers: Layers) -> list[int]:
-    """Position of every layer's last reader among the layers that the output depends on.
+def last_uses(layers: Layers, read: AbstractSet[int] = frozenset()) -> list[int]:
+    """Position of every layer's last reader among the layers that the output, or one ``read``, depends on.
 
-    ``len(layers)`` for the output, −1 for a layer that the output does not depend on.
+    ``len(layers)`` for the output; a layer that is read counts as a reader of itself. −1 for a layer that nothing of
+    these depends on.
     """
-    last = [-1] * len(layers)
+    last = [position if position in read else -1 for position in range(len(layers))]
     last[-1] = len(layers)
     for position in reversed(range(len(layers))):
         if last[position] >= 0:
@@ -46,16 +54,16 @@ def last_uses(layers: Layers) -> list[int]:
 class _Compiler:
     """Builds steps in the layers' order; ``buffer`` maps a layer's position to the buffer with its value."""
 
-    def __init__(self, layers: Layers) -> None:
+    def __init__(self, layers: Layers, read: AbstractSet[int]) -> None:
         self.layers = layers
-        self.last_use = last_uses(layers)
+        self.last_use = last_uses(layers, read)
         self.widths = [layers[0].width]
         self.buffer = {0: 0}
-        self.fused = self._fused()
+        self.fused = self._fused(read)
         self.steps: list[Step] = []
 
-    def _fused(self) -> set[int]:
-        """Positions of the ReLUs that are the only reader of a Dense layer."""
+    def _fused(self, apart: AbstractSet[int]) -> set[int]:
+        """Positions of the ReLUs that are the only reader of a Dense layer, if it is not one of those ``apart``."""
         readers: list[list[int]] = [[] for _ in self.layers]
         for position, layer in enumerate(self.layers):
             if self.last_use[position] >= 0:
@@ -65,6 +73,7 @@ class _Compiler:
             read[0]
             for position, read in enumerate(readers)
             if isinstance(self.layers[position], Dense) and len(read) == 1 and isinstance(self.layers[read[0]], Relu)
+            if position not in apart
         }
 
     def append(self, position: int) -> None:

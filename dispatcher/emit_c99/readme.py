@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dispatcher.emit_c99.costs import StackBytes
+from dispatcher.emit_c99.costs import stack_of
 from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import Tables
@@ -86,5 +86,5 @@ def readme(tables: Tables, prefix: str, provenance: Provenance, files: Sequence[
         rows="\n".join(f"| {label} | {getattr(sizes, name)} |" for name, label in _LABELS.items()),
         flash=sizes.flash,
         ram=sizes.ram,
-        stack=StackBytes().run,
+        stack=stack_of(tables).run,
     )

@@ -36,7 +36,10 @@ def place(program: Program) -> Placement:
 
 
 def lifetimes(program: Program) -> list[tuple[int, int]]:
-    """First and last step that touch each buffer; the input lives from before the first, the output beyond the last."""
+    """First and last step that touch each buffer; the input lives from before the first, the output beyond the last.
+
+    What readouts read lives until they do.
+    """
     first = [len(program.steps)] * len(program.widths)
     last = [-1] * len(program.widths)
     first[program.input] = -1
@@ -45,6 +48,8 @@ def lifetimes(program: Program) -> list[tuple[int, int]]:
         for buffer in (step.source, step.second, step.target):
             first[buffer] = min(first[buffer], index)
             last[buffer] = max(last[buffer], index)
+    for value in program.values:
+        last[value.buffer] = max(last[value.buffer], value.steps - 1)
     return list(zip(first, last, strict=True))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dispatcher.emit_c99.live import LiveTables
+from dispatcher.emit_c99.readout import ReadoutTables
 from dispatcher.emit_c99.tables import Layout, Tables, build_tables
 from dispatcher.plan import Family
 
@@ -24,10 +25,11 @@ class TableSizes:
     steps:
         Steps of the programs.
     members:
-        Where each member's program begins; in layout ``masked``, which sets of live units it chooses, or where an
-        affine member's numbers stand.
+        Where each member's program begins; in layout ``masked``, which sets of live units it chooses, and where the
+        numbers of its readout stand.
     live:
-        The sets of live units and the numbers of special units; layout ``masked`` only.
+        The sets of live units, and of those that readouts read, and the numbers of special units; layout ``masked``
+        only.
     cells:
         The member of each cell.
     tree:
@@ -67,12 +69,13 @@ def sizes_of(tables: Tables) -> TableSizes:
     """Sizes of tables that are already built; struct sizes as a C compiler pads the types of ``netslicer_data.h``."""
     index, place = tables.index_bits // 8, tables.place_bits // 8
     choices = 0 if tables.live is None else index * tables.live.choices.size
+    readouts = 0 if tables.readout is None else _readout_bytes(tables.readout, index, place)
     affine = 0 if tables.affine is None else place * len(tables.affine.places)
     return TableSizes(
         numbers=FLOAT * sum(chunk.size for chunk in tables.chunks),
         indices=index * tables.indices.size,
         steps=len(tables.steps) * _padded(place + 5 * index + 2, place),
-        members=len(tables.programs) * _padded(place + 3 * index, place) + choices + affine,
+        members=len(tables.programs) * _padded(place + 3 * index, place) + choices + readouts + affine,
         live=0 if tables.live is None else _live_bytes(tables.live, index, place),
         cells=index * len(tables.cells),
         tree=len(tables.splits) * _padded(FLOAT + 2 * index, FLOAT),
@@ -87,6 +90,12 @@ def _live_bytes(live: LiveTables, index: int, place: int) -> int:
     slots = len(live.slots) * _padded(2 * place + 3 * index, place) + 2 * index * len(live.live_of_step)
     specials = place * len(live.special_sets) + _padded(FLOAT + 2 * index, FLOAT) * len(live.specials)
     return slots + live.masks.size + specials
+
+
+def _readout_bytes(readout: ReadoutTables, index: int, place: int) -> int:
+    """Readings, stages, and a row for each member."""
+    rows = (len(readout.stages) + len(readout.readouts)) * _padded(2 * place + index, place)
+    return rows + len(readout.readings) * _padded(4 * index + 1, index)
 
 
 def scratch_bytes(tables: Tables) -> int:

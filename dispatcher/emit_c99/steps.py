@@ -66,10 +66,34 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """Where a layer's value stands: in a buffer, or in the list that the step before leaves, after so many steps."""
+
+    layer: int
+    steps: int
+    buffer: int
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
-    """Steps in order over buffers of the given widths; the input's and the output's buffer."""
+    """Steps in order over buffers of the given widths; the input's and the output's buffer.
+
+    ``values`` are those of the layers that readouts read, by ascending layer; so their steps ascend, too.
+    """
 
     widths: tuple[int, ...]
     steps: tuple[Step, ...]
     input: int
     output: int
+    values: tuple[Value, ...] = ()
+
+    def value_of(self, layer: int) -> Value:
+        """The value of a layer that readouts read."""
+        return next(value for value in self.values if value.layer == layer)
+
+    def in_list(self, value: Value) -> bool:
+        """Whether a value stands in a list."""
+        if not value.steps:
+            return False
+        step = self.steps[value.steps - 1]
+        return step.to_list and step.target == value.buffer

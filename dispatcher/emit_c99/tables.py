@@ -4,24 +4,26 @@ Everything that ends up in flash is in a `Tables` object, row by row as in ``net
 both made from it. Equal tables of numbers are stored once, whichever members use them.
 
 Layout ``packed``: every member is a program with its own dense matrices. Layout ``masked``: the parent is the only
-program, and every member says which units of its layers are live, or is affine and has numbers of its own
-(`dispatcher.emit_c99.affine`).
+program, and every member says which units of its layers are live; one that reads hidden units has weights for these
+besides (`dispatcher.emit_c99.readout`), and an affine one numbers of its own instead (`dispatcher.emit_c99.affine`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dispatcher.emit_c99.affine import AffineTable, affine_step, masked_program, number
+from dispatcher.emit_c99.affine import AffineTable, affine_step
 from dispatcher.emit_c99.blocks import padded
 from dispatcher.emit_c99.live import LiveTables, live_tables
+from dispatcher.emit_c99.numbering import masked_program, number
 from dispatcher.emit_c99.pools import FloatPool, IndexPool
 from dispatcher.emit_c99.program import compile_network
+from dispatcher.emit_c99.readout import Readouts, ReadoutTables
 from dispatcher.emit_c99.scratch import Placement, place
 from dispatcher.emit_c99.steps import Kind, Program, Step
 from dispatcher.errors import UnusableInput
@@ -86,6 +88,8 @@ class Tables:
         Rows as in ``netslicer_data.h``.
     live:
         Live units of the members; None in layout ``packed``.
+    readout:
+        Members that read hidden units in layout ``masked``, where they are numbered first; None if there are none.
     affine:
         Affine members in layout ``masked``, where they are numbered last; None if there are none.
     indices:
@@ -117,6 +121,7 @@ class Tables:
     place_bits: int
     row_bits: int
     live: LiveTables | None
+    readout: ReadoutTables | None
     affine: AffineTable | None
 
 
@@ -147,33 +152,41 @@ def build_tables(
 def _packed(family: Family, members: Sequence[Member], parent: int | None, least_bits: int) -> Tables:
     """A program for each member."""
     programs = [compile_network(member_layers(family.parent, member)) for member in members]
-    builder = _Builder(chunk_bits([step for program in programs for step in program.steps], least_bits))
+    builder = _Builder(chunk_bits([step.floats.size for program in programs for step in program.steps], least_bits))
     for program in programs:
         builder.append(program)
     return builder.tables(family, family.cells, parent)
 
 
 def _masked(family: Family, members: Sequence[Member], parent: int | None, least_bits: int) -> Tables:
-    """One program, and numbers of affine members; members as `Numbering` has them."""
+    """One program, and numbers of members that end in readouts; members as `Numbering` has them."""
     numbering = number(members)
     program = masked_program(family.parent, numbering)
     steps = [affine_step(family.parent, member) for member in numbering.affine]
-    builder = _Builder(chunk_bits([*program.steps, *steps], least_bits))
-    builder.append(program)
+    readouts = Readouts(family.parent, numbering.readouts, program)
+    sizes = [step.floats.size for step in (*program.steps, *steps)]
+    builder = _Builder(chunk_bits([*sizes, readouts.largest()], least_bits))
+    placement = builder.append(program)
+    live = live_tables(family.parent, numbering.masked, program)
+    readout = None
+    if numbering.readouts:
+        masks = bytearray(live.masks.tobytes())
+        readout = builder.append_readouts(readouts, program, placement, masks)
+        live = replace(live, masks=np.frombuffer(bytes(masks), np.uint8))
     places = tuple(builder.append_affine(step) for step in steps)
     return builder.tables(
         family,
         cells=tuple(numbering.numbers[member] for member in family.cells),
         parent=None if parent is None else numbering.numbers[parent],
-        live=live_tables(family.parent, numbering.masked, program),
+        live=live,
+        readout=readout,
         affine=AffineTable(numbering.first, places) if places else None,
     )
 
 
-def chunk_bits(steps: Sequence[Step], least: int) -> int:
-    """The least number of bits, ``least`` or more, such that every step's numbers fit a chunk."""
-    largest = max((step.floats.size for step in steps), default=1)
-    return max(least, (largest - 1).bit_length())
+def chunk_bits(sizes: Sequence[int], least: int) -> int:
+    """The least number of bits, ``least`` or more, such that vectors of these sizes fit a chunk each."""
+    return max(least, (max(sizes, default=1) - 1).bit_length())
 
 
 class _Builder:
@@ -188,8 +201,8 @@ class _Builder:
         self.list_units = 1
         self.last_row = 0
 
-    def append(self, program: Program) -> None:
-        """Add one program."""
+    def append(self, program: Program) -> Placement:
+        """Add one program; returns where its buffers stand."""
         placement = place(program)
         offsets = placement.offsets
         row = ProgramRow(len(self.steps), len(program.steps), offsets[program.input], offsets[program.output])
@@ -198,6 +211,18 @@ class _Builder:
         self.scratch_floats = max(self.scratch_floats, placement.floats)
         for step in program.steps:
             self._make_room(step)
+        return placement
+
+    def append_readouts(
+        self, readouts: Readouts, program: Program, placement: Placement, masks: bytearray
+    ) -> ReadoutTables:
+        """Add the numbers of members that read hidden units of the one program; their masks are added to ``masks``."""
+        self.list_units = max(self.list_units, readouts.list_units())
+        self.last_row = max(self.last_row, readouts.last_row())
+        for step, row in zip(program.steps, self.steps, strict=True):
+            if step.kind is Kind.DENSE and not (step.to_list or step.start):
+                self.floats.stands(step.floats[step.n_out :], row.table + step.n_out)  # the weights without the bias
+        return readouts.tables(self.floats, placement.offsets, masks)
 
     def append_affine(self, step: Step) -> int:
         """Add an affine member's numbers; returns their place."""
@@ -231,6 +256,7 @@ class _Builder:
         cells: tuple[int, ...],
         parent: int | None,
         live: LiveTables | None = None,
+        readout: ReadoutTables | None = None,
         affine: AffineTable | None = None,
     ) -> Tables:
         """Everything, with integers as wide as the largest value needs. C has no empty arrays: these get a zero row."""
@@ -239,7 +265,9 @@ class _Builder:
         small = [family.parent[0].width, len(family.members) + 1, self.scratch_floats]
         small += [max(split.axis, split.low) for split in splits] + [row.steps for row in self.programs]
         small += [max(row.n_in, row.n_out) for row in steps] + ([live.largest_index()] if live else [])
+        small += [readout.largest_index()] if readout else []
         places = [len(steps), *(row.table for row in steps)] + ([live.largest_place()] if live else [])
+        places += [readout.largest_place()] if readout else []
         places += affine.places if affine else ()
         return Tables(
             lower=family.lower,
@@ -260,6 +288,7 @@ class _Builder:
             place_bits=integer_bits(max(*places, *small)),
             row_bits=integer_bits(self.last_row),
             live=live,
+            readout=readout,
             affine=affine,
         )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dispatcher.emit_c99.affine import AffineTable
 from dispatcher.emit_c99.live import LiveTables
 from dispatcher.emit_c99.provenance import Provenance
+from dispatcher.emit_c99.readout import ReadoutTables
 from dispatcher.emit_c99.sizes import scratch_bytes
 from dispatcher.emit_c99.tables import Tables
 from dispatcher.literal import c99_text
@@ -50,6 +51,7 @@ def data_lines(tables: Tables) -> str:
         ("CHUNKS", len(tables.chunks)),
         ("CHUNK_BITS", tables.chunk_bits),
         *(_live_counts(tables.live) if tables.live else []),
+        *(_readout_counts(tables.readout) if tables.readout else []),
         *(_affine_counts(tables.affine) if tables.affine else []),
     ]
     return _defines(defines) + f"\ntypedef uint{tables.place_bits}_t netslicer_place;"
@@ -78,6 +80,8 @@ def small_tables(tables: Tables) -> Iterator[str]:
     yield _array("netslicer_index", "indices", "NETSLICER_INDICES", integer_lines(tables.indices.tolist()))
     if tables.live is not None:
         yield from _live_tables(tables.live)
+    if tables.readout is not None:
+        yield from _readout_tables(tables.readout)
     if tables.affine is not None:
         places = integer_lines(tables.affine.places)
         yield _array("netslicer_place", "affine", "NETSLICER_AFFINE_MEMBERS", places)
@@ -94,6 +98,27 @@ def _live_counts(live: LiveTables) -> list[tuple[str, int]]:
         ("SPECIAL_SETS", len(live.special_sets)),
         ("SPECIALS", len(live.specials)),
     ]
+
+
+def _readout_counts(readout: ReadoutTables) -> list[tuple[str, int]]:
+    """Lengths of the tables of members that read hidden units."""
+    return [
+        ("READOUTS", len(readout.readouts)),
+        ("STAGES", len(readout.stages)),
+        ("READINGS", len(readout.readings)),
+    ]
+
+
+def _readout_tables(readout: ReadoutTables) -> Iterator[str]:
+    """Definitions of the tables of members that read hidden units."""
+    readings = (
+        f"{{{row.steps}, {row.units}, {row.source}, {row.row_step}, {row.flags:d}}}" for row in readout.readings
+    )
+    yield _array("netslicer_reading", "readings", "NETSLICER_READINGS", readings)
+    stages = (f"{{{row.weights}, {row.mask}, {row.reading}}}" for row in readout.stages)
+    yield _array("netslicer_stage", "stages", "NETSLICER_STAGES", stages)
+    readouts = (f"{{{row.first}, {row.bias}, {row.stages}}}" for row in readout.readouts)
+    yield _array("netslicer_readout", "readouts", "NETSLICER_READOUTS", readouts)
 
 
 def _affine_counts(affine: AffineTable) -> list[tuple[str, int]]:

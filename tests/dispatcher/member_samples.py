@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dispatcher.layers import Add, Concat, Dense, Elementwise, Gather, Input, Layer, Layers, Relu
-from dispatcher.plan import Constant, Member, MemberLayer, Prefix
+from dispatcher.plan import Constant, Member, MemberLayer, Prefix, Readout
 
 
 @dataclass
@@ -16,15 +16,18 @@ class _Rows:
     prefix: dict[int, Prefix]
 
 
-def member_of(parent: Layers, removed: set[tuple[int, int]]) -> Member:
-    """The member after removing the (relu layer, unit) pairs, which must be inactive: a plain reading of the rules."""
+def member_of(parent: Layers, removed: set[tuple[int, int]], readout: Readout | None = None) -> Member:
+    """The member after removing the (relu layer, unit) pairs, which must be inactive: a plain reading of the rules.
+
+    With a readout, it ends in that.
+    """
     facts: list[_Rows] = []
     for position, layer in enumerate(parent):
         rows = _Rows({}, {})
         for unit in range(layer.width):
             _constants(parent, facts, position, unit, removed, rows)
         facts.append(rows)
-    needed = _needed(parent, facts)
+    needed = _needed(parent, facts, readout)
     layers = []
     for position, layer in enumerate(parent):
         units = tuple(sorted(needed[position]))
@@ -32,7 +35,7 @@ def member_of(parent: Layers, removed: set[tuple[int, int]]) -> Member:
         prefixes = tuple(recorded.prefix[unit] for unit in units if unit in recorded.prefix)
         constants = tuple(Constant(unit, recorded.constant[unit]) for unit in units if unit in recorded.constant)
         layers.append(MemberLayer(units, prefixes, constants))
-    return Member(tuple(layers))
+    return Member(tuple(layers), readout)
 
 
 def _sources_of(parent: Layers, layer: Layer, unit: int) -> list[tuple[int, int]]:
@@ -86,10 +89,11 @@ def _dense_constants(layer: Dense, known: dict[int, np.float32], unit: int, rows
     rows.constant[unit] = np.float32(accumulator + layer.bias[unit])
 
 
-def _needed(parent: Layers, facts: list[_Rows]) -> list[set[int]]:
+def _needed(parent: Layers, facts: list[_Rows], readout: Readout | None) -> list[set[int]]:
     needed: list[set[int]] = [set() for _ in parent]
+    for position, units in readout.reads if readout else [(len(parent) - 1, range(parent[-1].width))]:
+        needed[position] = set(units)
     needed[0] = set(range(parent[0].width))
-    needed[-1] = set(range(parent[-1].width))
     for position in reversed(range(len(parent))):
         layer = parent[position]
         for unit in needed[position]:

@@ -15,7 +15,10 @@ from dispatcher.plan import whole_member
 from dispatcher.report import report, report_json, report_table
 from tests.dispatcher.bundle_samples import make_bundle, make_family
 from tests.dispatcher.member_samples import member_of
-from tests.emit_c99.families import epsilon_family
+from tests.emit_c99.families import (
+    epsilon_family,
+    readout_family,
+)
 
 PARENT = (Input(2), dense(0, [[1, 2], [3, 0], [0, 0]]), Relu(1, 3), dense(2, [[1, 0, 5], [1, 1, 1]]))
 
@@ -103,6 +106,18 @@ def test_affine_members_count_their_weights_in_each_layout(tmp_path):
         assert (cost_of_layout.flash_bytes, cost_of_layout.ram_bytes) == (sizes.flash, sizes.ram)
         assert cost_of_layout.mac_min == 5 * 3 < cost_of_layout.mac_mean
     assert "flash / parent's" in report_table(result)
+
+
+def test_members_that_read_hidden_units_have_both_layouts(tmp_path):
+    family = readout_family()
+    result = report(load_bundle(make_bundle(tmp_path / "bundle", family)))
+    for cost_of_layout, layout in ((result.c99.packed, "packed"), (result.c99.masked, "masked")):
+        sizes = table_sizes(family, layout)
+        assert (cost_of_layout.flash_bytes, cost_of_layout.ram_bytes) == (sizes.flash, sizes.ram)
+    macs = masked_macs(family)[list(family.cells)]
+    shares = [route.share for route in result.routes]
+    assert result.c99.masked.mac_mean == pytest.approx(macs @ shares)
+    assert (result.c99.masked.mac_min, result.c99.masked.mac_max) == (macs.min(), macs.max())
 
 
 def test_members_are_named_by_their_files(bundle):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from dispatcher.interpret import eval32
-from dispatcher.layers import Concat, Input, Layers, Relu, dense, freeze
+from dispatcher.layers import Add, Concat, Dense, Elementwise, Input, Layers, Relu, dense, freeze
 from dispatcher.plan import Constant, Family, Member, MemberLayer, Readout, member_layers
 from dispatcher.route import Router
 from dispatcher.vectors import border_points, corner_points, random_points
@@ -74,15 +74,91 @@ def affine_family(cells: int = 5) -> Family:
     return with_members(parent, [random_affine(parent, rng) for _ in range(cells)])
 
 
+def readout_family() -> Family:
+    """A family of mode ``epsilon``: nine members read hidden units, two keep all outputs, two are affine.
+
+    Of two hidden layers and the input, of one, of one and the input; some with the parent's weights of the last hidden
+    layer, some with other weights that they have in common. The last cell shares the member of the third.
+    """
+    rng, parent = np.random.default_rng(8), chain([4, 20, 33, 18, 3], 8)
+    some = [
+        random_readout(parent, [0, 4, 6], rng, 0.6, kept=True),
+        random_affine(parent, rng),
+        random_readout(parent, [0, 2, 4], rng, 0.7),
+        random_member(parent, rng, (0.2, 0.5)),
+        random_readout(parent, [2], rng),
+        random_readout(parent, [4, 6], rng, 0.4, kept=True),
+        random_readout(parent, [0, 6], rng, 0.5),
+        random_member(parent, rng, (0.5, 0.8)),
+        random_affine(parent, rng),
+        *(member_with(parent, one) for one in _alike(parent, rng)),
+    ]
+    return with_members(parent, [*some, some[2]])
+
+
+def _alike(parent: Layers, rng: np.random.Generator) -> list[Readout]:
+    """Readouts of many units of the last hidden layer with weights in common, which are not the parent's."""
+    place = len(parent) - 2
+    weight = rng.normal(size=(parent[-1].width, parent[place].width))
+    chosen = [tuple(np.flatnonzero(rng.random(weight.shape[1]) < 0.8).tolist()) for _ in range(4)]
+    return [
+        Readout(((place, units),), freeze(weight[:, list(units)], np.float32), freeze(weight[:, number], np.float32))
+        for number, units in enumerate(chosen)
+    ]
+
+
+def member_with(parent: Layers, readout: Readout) -> Member:
+    """The member with a readout of which no unit is removed."""
+    return member_of(parent, set(), readout)
+
+
 def random_affine(parent: Layers, rng: np.random.Generator) -> Member:
     """A member that is an affine function of the input; it need not be near the parent anywhere."""
     n_in, n_out = parent[0].width, parent[-1].width
-    numbers = rng.normal(size=(n_out, n_in + 1))
-    odd = rng.random(numbers.shape) < 0.2
-    numbers[odd] = rng.choice([0.0, -0.0, 1e-40, -1e-45], odd.sum())
+    numbers = _odd_numbers(rng, (n_out, n_in + 1))
     layers = (MemberLayer(tuple(range(n_in))), *[MemberLayer(())] * (len(parent) - 1))
     reads = ((0, tuple(range(n_in))),)
     return Member(layers, Readout(reads, freeze(numbers[:, 1:], np.float32), freeze(numbers[:, 0], np.float32)))
+
+
+def random_readout(
+    parent: Layers, layers: list[int], rng: np.random.Generator, share: float = 1.0, *, kept: bool = False
+) -> Member:
+    """A member that reads its outputs off some units of these layers; a share of the ReLU units is removed.
+
+    ``kept``: a Dense layer that reads the last of them, and the outputs off it, lends its weights.
+    """
+    removed = {
+        (place, unit)
+        for place, layer in enumerate(parent)
+        if isinstance(layer, Relu)
+        for unit in range(layer.width)
+        if rng.random() > share
+    }
+    reads = tuple((place, _some_units(parent[place].width, rng)) for place in sorted(layers))
+    n_read, n_out = sum(len(units) for _, units in reads), parent[-1].width
+    weight = _odd_numbers(rng, (n_out, n_read))
+    if kept:
+        last, units = parent[-1], reads[-1][1]
+        assert isinstance(last, Dense)
+        assert last.source == reads[-1][0]
+        weight[:, -len(units) :] = last.weight[:, list(units)]
+    bias = freeze(_odd_numbers(rng, (n_out,)), np.float32)
+    return member_of(parent, removed, Readout(reads, freeze(weight, np.float32), bias))
+
+
+def _some_units(width: int, rng: np.random.Generator) -> tuple[int, ...]:
+    """One unit at the least."""
+    units = np.flatnonzero(rng.random(width) < rng.choice([0.2, 0.6, 1.0]))
+    return tuple(units.tolist()) or (int(rng.integers(width)),)
+
+
+def _odd_numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers among which are zeros of either sign and subnormal ones."""
+    numbers = rng.normal(size=shape)
+    odd = rng.random(shape) < 0.2
+    numbers[odd] = rng.choice([0.0, -0.0, 1e-40, -1e-45], odd.sum())
+    return numbers
 
 
 def with_members(parent: Layers, members: list[Member]) -> Family:
@@ -92,6 +168,74 @@ def with_members(parent: Layers, members: list[Member]) -> Family:
     epsilon = freeze(np.ones(parent[-1].width), np.float32)
     whole = make_family(parent, len(members))
     return replace(whole, mode="epsilon", epsilon=epsilon, members=distinct, cells=cells)
+
+
+def residual_readouts() -> Family:
+    """Residual layers, of which members read some, an element-wise one between them; and one that is a vector.
+
+    The outputs are read off a Concat, whose weights two members keep.
+    """
+    rng = np.random.default_rng(3)
+    parent = (
+        Input(3),
+        dense(0, rng.normal(size=(16, 3)), rng.normal(size=16)),
+        Relu(1, 16),
+        dense(2, rng.normal(size=(16, 16)), rng.normal(size=16)),
+        Add((2, 3), 16),
+        Relu(4, 16),
+        Elementwise(5, "mul", freeze(rng.normal(size=16), np.float32)),
+        dense(6, rng.normal(size=(12, 16)), rng.normal(size=12)),
+        Relu(7, 12),
+        Concat((8, 5), 28),
+        dense(9, rng.normal(size=(2, 28)), rng.normal(size=2)),
+    )
+    members = [
+        random_readout(parent, [0, 5, 9], rng, 0.6, kept=True),
+        random_readout(parent, [2, 6], rng, 0.6),
+        random_readout(parent, [0, 3, 4], rng, 0.8),
+        random_member(parent, rng),
+        random_readout(parent, [9], rng, kept=True),
+        random_readout(parent, [2, 5, 6, 8], rng, 0.5),
+        random_affine(parent, rng),
+    ]
+    return with_members(parent, members)
+
+
+def readouts_behind_prefixes() -> Family:
+    """A family in which units that are read, or before those, begin with constant terms or are constants."""
+    whole, rng = chain_with_prefixes(), np.random.default_rng(5)
+    parent = whole.parent
+    reads = [((3, 5), (4, 7)), ((1,), (0, 1, 4))]
+    members = [
+        member_of(parent, {(2, 0), (4, 3)}, _numbers(rng, parent, ((4, one), (6, other)))) for one, other in reads
+    ]
+    members += [member_of(parent, {(2, 0)}, _numbers(rng, parent, ((4, (0, 1, 2, 5)),)))]
+    return with_members(parent, [*members, whole.members[1], random_affine(parent, rng)])
+
+
+def _numbers(rng: np.random.Generator, parent: Layers, reads: tuple[tuple[int, tuple[int, ...]], ...]) -> Readout:
+    """A readout with random numbers."""
+    n_read, n_out = sum(len(units) for _, units in reads), parent[-1].width
+    return Readout(
+        reads, freeze(rng.normal(size=(n_out, n_read)), np.float32), freeze(rng.normal(size=n_out), np.float32)
+    )
+
+
+def mixed_readouts(seed: int, cells: int = 6) -> Family:
+    """A network of all layer kinds; members read up to four layers of any kind, or none, or keep the outputs.
+
+    Some of these layers have no value of their own in the parent's program: Dense layers before a ReLU, layers that no
+    output depends on.
+    """
+    rng = np.random.default_rng(seed)
+    parent = mixed(rng, blocks=4, width=18).layers
+    layers = [place for place, layer in enumerate(parent[:-1]) if layer.width]
+    members = [random_member(parent, rng, (0.0, 0.5)), random_affine(parent, rng)]
+    while len(members) < cells:
+        some = rng.choice(layers, min(len(layers), int(rng.integers(1, 5))), replace=False)
+        if some.max() > 0:
+            members.append(random_readout(parent, some.tolist(), rng, float(rng.choice([0.3, 0.7, 1.0]))))
+    return with_members(parent, [members[index] for index in rng.permutation(cells)])
 
 
 def mixed_family(seed: int, cells: int = 6) -> Family:

@@ -9,6 +9,7 @@ from pathlib import Path
 from dispatcher.emit_c99 import TableSizes
 from tests.emit_c99.host import HERE, Compiler, sources
 
+_MEMBERS = ("programs", "choices", "readings", "stages", "readouts", "affine")
 _POINTER = struct.calcsize("P")
 
 
@@ -48,7 +49,7 @@ def table_bytes(nm: str, *objects: Path) -> TableSizes:
         numbers=sum(size for name, size in sizes.items() if name.startswith("floats_")),
         indices=sizes["indices"],
         steps=sizes["steps"],
-        members=sizes["programs"] + sizes.get("choices", 0) + sizes.get("affine", 0),
+        members=sum(sizes.get(name, 0) for name in _MEMBERS),
         live=sum(sizes.get(name, 0) for name in ("slots", "live_of_step", "masks", "special_sets", "specials")),
         cells=sizes["cells"],
         tree=sizes["splits"],

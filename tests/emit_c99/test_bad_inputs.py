@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from dispatcher.emit_c99 import emit_c99
-from tests.emit_c99.families import DIGEST, affine_family, random_family
+from tests.emit_c99.families import (
+    DIGEST,
+    affine_family,
+    random_family,
+    readout_family,
+)
 from tests.emit_c99.host import HERE, NO_FMA, build_runner, run_points, sources
 
 OK, NAN, OUT_OF_DOMAIN = 0, -2, -3
@@ -17,8 +22,8 @@ UNTOUCHED = 0xFFFFFFFF
 
 @pytest.fixture(
     scope="module",
-    params=[(random_family(3), "packed"), (affine_family(), "masked")],
-    ids=["random, packed", "affine, masked"],
+    params=[(random_family(3), "packed"), (affine_family(), "masked"), (readout_family(), "masked")],
+    ids=["random, packed", "affine, masked", "readouts, masked"],
 )
 def package(request, tmp_path_factory):
     (family, layout), directory = request.param, tmp_path_factory.mktemp("package") / "net"

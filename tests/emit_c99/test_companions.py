@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dispatcher.cost import cost
 from dispatcher.emit_c99 import Layout, c_sources, emit_c99, masked_macs, table_sizes
-from dispatcher.emit_c99.costs import StackBytes
+from dispatcher.emit_c99.costs import stack_of
 from dispatcher.emit_c99.tables import build_tables
 from dispatcher.emit_c99.vectors import MOST_BYTES, package_vectors
 from dispatcher.layers import Elementwise, Input, dense, freeze
@@ -35,6 +35,7 @@ from tests.emit_c99.families import (
     family_with_prefixes,
     mixed_family,
     random_family,
+    readout_family,
     wide_family,
 )
 from tests.emit_c99.host import HERE, NO_FMA, STRICT, bits, sources
@@ -110,10 +111,10 @@ def test_vectors_whose_outputs_are_not_finite_are_left_out():
 
 @EACH
 @pytest.mark.parametrize("policy", ["REJECT", "CLAMP", "PARENT"])
-@pytest.mark.parametrize("name", ["wide", "random", "one cell", "epsilon", "affine"])
+@pytest.mark.parametrize("name", ["wide", "random", "one cell", "epsilon", "affine", "readouts"])
 def test_the_host_test_passes(name, policy, layout, compiler, tmp_path):
     families = {"wide": wide_family(0), "random": random_family(2), "one cell": make_family(chain([3, 4, 2]))}
-    families |= {"epsilon": epsilon_family(), "affine": affine_family()}
+    families |= {"epsilon": epsilon_family(), "affine": affine_family(), "readouts": readout_family()}
     emit_c99(families[name], DIGEST, tmp_path / "net", "net", layout, with_parent=True)
     code, said = compiler.run(_host_test(compiler, tmp_path / "net", f"-DNET_POLICY=NET_{policy}"))
     assert (code, said.split()[-2:]) == (0, ["0", "failures"])
@@ -147,6 +148,30 @@ def test_a_changed_number_or_place_of_an_affine_member_fails_the_host_test(compi
     bias = c99_text(float(family.members[0].readout.bias[1]))
     assert text.count(bias) == 1
     for before, after in ((row, swapped), (bias, c99_text(float(family.members[0].readout.bias[1]) * 2))):
+        data.write_text(text.replace(before, after))
+        assert compiler.run(_host_test(compiler, tmp_path / "net"))[0] == 1, after
+
+
+def test_a_changed_row_or_number_of_a_readout_fails_the_host_test(compiler, tmp_path):
+    """A weight, a bias, a mask, the steps before a layer, the number of stages, members that change places."""
+    family = readout_family()
+    emit_c99(family, DIGEST, tmp_path / "net", "net", "masked")
+    data = tmp_path / "net" / "net_data.c"
+    text, readout = data.read_text(), build_tables(family, "masked").readout
+    function, (first, second) = family.members[0].readout, readout.readouts[:2]
+    weight, bias = (max(map(float, some.ravel()), key=abs) for some in (function.weight[:, :4], function.bias))
+    stage, row = next(one for one in readout.stages if one.mask), readout.readings[1]
+    reading = f"{{{row.steps}, {row.units}, {row.source}, {row.row_step}, {row.flags:d}}}"
+    rows = [f"    {{{one.first}, {one.bias}, {one.stages}}},\n" for one in (first, second)]
+    for before, after in (
+        (c99_text(weight), c99_text(2 * weight)),
+        (c99_text(bias), c99_text(2 * bias)),
+        (f"    {{{stage.weights}, {stage.mask}, {stage.reading}}},", f"    {{{stage.weights}, 0, {stage.reading}}},"),
+        (reading, f"{{{row.steps - 1}{reading[2:]}"),
+        (rows[0], f"    {{{first.first}, {first.bias}, {first.stages - 1}}},\n"),
+        ("".join(rows), "".join(reversed(rows))),
+    ):
+        assert text.count(before) == 1, before
         data.write_text(text.replace(before, after))
         assert compiler.run(_host_test(compiler, tmp_path / "net"))[0] == 1, after
 
@@ -242,7 +267,12 @@ def test_arduino_and_platformio_find_what_they_ask_for(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("family", "layout"), [*((wide_family(0), layout) for layout in get_args(Layout)), (epsilon_family(), "masked")]
+    ("family", "layout"),
+    [
+        *((wide_family(0), layout) for layout in get_args(Layout)),
+        (epsilon_family(), "masked"),
+        (readout_family(), "masked"),
+    ],
 )
 def test_the_report_counts_what_is_there(family, layout, tmp_path):
     emit_c99(family, DIGEST, tmp_path / "net", "net", layout)
@@ -270,8 +300,9 @@ def test_the_report_counts_what_is_there(family, layout, tmp_path):
         (wide_family(0, 6), "masked"),
         (epsilon_family(), "masked"),
         (affine_family(), "masked"),
+        (readout_family(), "masked"),
     ],
-    ids=[*get_args(Layout), "wide", "some affine", "all affine"],
+    ids=[*get_args(Layout), "wide", "some affine", "all affine", "readouts"],
 )
 @pytest.mark.parametrize("level", ["-O0", "-Os", "-O2", "-O3"])
 def test_no_function_uses_more_stack_than_the_report_says(level, family, layout, board, tmp_path):
@@ -279,7 +310,8 @@ def test_no_function_uses_more_stack_than_the_report_says(level, family, layout,
     emit_c99(family, DIGEST, tmp_path / "net", "net", layout)
     code, used = board.run(build_with_vectors(board, "stack.c", points, tmp_path, level, NO_FMA))
     assert code == 0
-    assert all(0 <= bytes_ <= stated for bytes_, stated in zip(used, astuple(StackBytes()), strict=True)), used
+    stated = astuple(stack_of(build_tables(family, layout)))
+    assert all(0 <= bytes_ <= most for bytes_, most in zip(used, stated, strict=True)), used
 
 
 @pytest.mark.mcu

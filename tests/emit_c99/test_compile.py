@@ -25,6 +25,8 @@ from tests.emit_c99.families import (
     hard_points,
     mixed_family,
     random_family,
+    readout_family,
+    residual_readouts,
     wide_family,
 )
 from tests.emit_c99.host import HERE, NO_FMA, bits, build_runner, require, run_points, sources
@@ -36,6 +38,8 @@ PACKAGES = {
     **{layout: (family_with_prefixes(), layout) for layout in get_args(Layout)},
     "masked, some affine": (epsilon_family(), "masked"),
     "masked, all affine": (affine_family(), "masked"),
+    "masked, readouts": (readout_family(), "masked"),
+    "masked, readouts of vectors": (residual_readouts(), "masked"),
 }
 
 
@@ -134,13 +138,15 @@ def test_numbers_in_several_data_files(compiler, tmp_path):
     assert (bits(answers.outputs) == bits(expected(family, points)[1])).all()
 
 
-def test_numbers_of_affine_members_in_several_data_files(compiler, tmp_path):
-    family = epsilon_family()
+@pytest.mark.parametrize("name", ["affine", "readouts"])
+def test_numbers_of_readouts_in_several_data_files(name, compiler, tmp_path):
+    family = {"affine": epsilon_family, "readouts": readout_family}[name]()
     tables = build_tables(family, "masked", least_bits=1)
-    assert len({place >> tables.chunk_bits for place in tables.affine.places} | {0}) > 1
+    places = [*tables.affine.places, *((row.weights for row in tables.readout.stages) if tables.readout else ())]
+    assert len({place >> tables.chunk_bits for place in places} | {0}) > 1
     write_package(package_files(tables, "net", Provenance(DIGEST, DIGEST)), tmp_path / "net")
     points = hard_points(family, np.random.default_rng(0))
-    answers = run_points(build_runner(compiler, tmp_path / "net"), points, 5)
+    answers = run_points(build_runner(compiler, tmp_path / "net"), points, family.parent[-1].width)
     assert (bits(answers.outputs) == bits(expected(family, points)[1])).all()
 
 
@@ -153,8 +159,13 @@ def test_numbers_of_affine_members_in_several_data_files(compiler, tmp_path):
         (wide_family(1), "masked"),
         (epsilon_family(), "masked"),
         (affine_family(), "masked"),
+        (readout_family(), "masked"),
+        (residual_readouts(), "masked"),
     ],
-    ids=["random, packed", "mixed, masked", "wide, packed", "wide, masked", "epsilon, masked", "affine, masked"],
+    ids=[
+        *("random, packed", "mixed, masked", "wide, packed", "wide, masked", "epsilon, masked", "affine, masked"),
+        *("readouts, masked", "readouts of vectors, masked"),
+    ],
 )
 def test_address_and_undefined_behaviour_sanitizers_find_nothing(family, layout, compiler, tmp_path):
     flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

@@ -7,16 +7,24 @@ from typing import get_args
 import pytest
 
 from dispatcher.emit_c99 import Layout, emit_c99
-from tests.emit_c99.families import DIGEST, chain_with_prefixes, epsilon_family, mixed_family, wide_family
+from tests.emit_c99.families import (
+    DIGEST,
+    chain_with_prefixes,
+    epsilon_family,
+    mixed_family,
+    readout_family,
+    wide_family,
+)
 from tests.emit_c99.host import HERE, NO_FMA, require, sources
 
 SANITIZERS = ("-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all")
-COUNT = 100_000  # for each of sixteen programs
+COUNT = 100_000  # for each of twenty programs
 FAMILIES = {
     "wide": wide_family(0),
     "mixed": mixed_family(1),
     "prefixes": chain_with_prefixes(),
     "epsilon": epsilon_family(),
+    "readouts": readout_family(),
 }
 
 
@@ -38,6 +46,8 @@ def hostile(compiler, directory, *flags):
         ("prefixes", "PARENT"),
         ("epsilon", "CLAMP"),
         ("epsilon", "PARENT"),
+        ("readouts", "CLAMP"),
+        ("readouts", "PARENT"),
     ],
 )
 def test_hostile_inputs(name, policy, layout, compiler, tmp_path):

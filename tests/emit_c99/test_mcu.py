@@ -28,7 +28,11 @@ from tests.emit_c99.families import (
     hard_points,
     mixed_family,
     random_family,
+    random_readout,
+    readout_family,
+    residual_readouts,
     wide_family,
+    with_members,
 )
 from tests.emit_c99.host import NO_FMA, bits, sources
 from tests.emit_c99.tables_in import table_bytes
@@ -44,6 +48,8 @@ FAMILIES = {
     "prefixes": family_with_prefixes(),
     "chain with prefixes": chain_with_prefixes(),
     "epsilon": epsilon_family(),
+    "readouts": readout_family(),
+    "residual readouts": residual_readouts(),
 }
 
 
@@ -56,6 +62,8 @@ FAMILIES = {
         ("mixed", "masked", "-O2"),
         ("chain with prefixes", "masked", "-O0"),
         ("epsilon", "masked", "-Os"),
+        ("readouts", "masked", "-Os"),
+        ("residual readouts", "masked", "-O2"),
     ],
 )
 def test_same_bits(name, layout, level, board, tmp_path):
@@ -78,7 +86,9 @@ def test_nan_and_numbers_outside_the_domain(board, tmp_path):
     assert words[:2] == words[4:6] == [2**32 - 3, 2**32 - 3]
 
 
-@pytest.mark.parametrize(("name", "layout"), [*(("wide", layout) for layout in LAYOUTS), ("epsilon", "masked")])
+@pytest.mark.parametrize(
+    ("name", "layout"), [*(("wide", layout) for layout in LAYOUTS), ("epsilon", "masked"), ("readouts", "masked")]
+)
 def test_sizes_on_a_32_bit_target(name, layout, board_with_fpu, tmp_path):
     family = FAMILIES[name]
     emit_c99(family, DIGEST, tmp_path / "net", "net", layout)
@@ -123,6 +133,18 @@ def test_affine_members_take_no_more_instructions_than_packed(board_with_fpu, tm
         instructions(board_with_fpu, family, points, tmp_path / layout, layout=layout).mean for layout in LAYOUTS
     )
     assert masked < packed
+
+
+def test_a_readout_costs_what_it_walks_and_reads(board_with_fpu, tmp_path):
+    """Less than the parent, which has the same layer and two more behind it."""
+    rng, parent = np.random.default_rng(0), chain([4, 40, 40, 40, 2])
+    read = with_members(parent, [random_readout(parent, [0, 2], rng)])
+    points = random_points(read, 20, np.random.default_rng(0))
+    whole, short = (
+        instructions(board_with_fpu, family, points, tmp_path / name, layout="masked").mean
+        for name, family in (("whole", make_family(parent)), ("short", read))
+    )
+    assert short < whole / 3
 
 
 def build(board: Board, family: Family, points: np.ndarray, directory, *flags: str, layout: Layout = "packed"):

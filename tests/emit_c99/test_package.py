@@ -18,7 +18,13 @@ from dispatcher.plan import Family, Leaf, Split, whole_member
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
-from tests.emit_c99.families import DIGEST, affine_family, epsilon_family
+from tests.emit_c99.families import (
+    DIGEST,
+    affine_family,
+    epsilon_family,
+    readout_family,
+    residual_readouts,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 TEMPLATES = Path(dispatcher.emit_c99.__file__).parent
@@ -57,8 +63,10 @@ def test_golden_text(name, layout, tmp_path):
         ((tiny_family(), FAMILY), "masked", ["masked.c", "gather.c"]),
         ((epsilon_family(), affine_family()), "packed", ["packed.c"]),
         ((epsilon_family(), affine_family()), "masked", ["masked.c", "gather.c", "affine.c"]),
+        ((readout_family(), residual_readouts()), "packed", ["packed.c"]),
+        ((readout_family(), residual_readouts()), "masked", ["masked.c", "gather.c", "readout.c", "affine.c"]),
     ],
-    ids=["packed", "masked", "packed, affine", "masked, affine"],
+    ids=["packed", "masked", "packed, affine", "masked, affine", "packed, readouts", "masked, readouts"],
 )
 def test_the_code_is_the_templates_whatever_the_family(families, layout, parts, tmp_path):
     for package, family in zip(("one", "two"), families, strict=True):
@@ -69,12 +77,14 @@ def test_the_code_is_the_templates_whatever_the_family(families, layout, parts, 
     common = ["domain.c", "kernels.c", "sums.c", "dense.c", "store.c", "selfcheck.c"]
     for name in ("netslicer.c", *common, *parts):
         content = (TEMPLATES / name).read_text()
-        if "affine.c" not in parts:
-            content = re.sub(r"/\* @AFFINE \*/\n[^@]*/\* AFFINE@ \*/\n", '#include "nothing.c"\n', content)
-        pieces = re.split(r'#include "\w+\.c"\n|/\* @?AFFINE@? \*/\n', content)
+        for part in {"readout", "affine"} - {name.removesuffix(".c") for name in parts}:
+            marked = rf"/\* @{part.upper()} \*/\n[^@]*/\* {part.upper()}@ \*/\n"
+            content = re.sub(marked, '#include "nothing.c"\n', content)
+        pieces = re.split(r'#include "\w+\.c"\n|/\* @?(?:READOUT|AFFINE)@? \*/\n', content)
         assert all(piece in texts[0] for piece in pieces)
     assert not re.search(r'\.c"|@', texts[0])
     assert ("AFFINE" in texts[0]) == ("affine.c" in parts)
+    assert ("READOUT" in texts[0]) == ("readout.c" in parts)
 
 
 def test_every_file_says_where_it_comes_from(tmp_path):

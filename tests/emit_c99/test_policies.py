@@ -26,6 +26,7 @@ from tests.emit_c99.families import (
     expected,
     hard_points,
     mixed_family,
+    readout_family,
     wide_family,
 )
 from tests.emit_c99.host import STRICT, bits, build_runner, run_points, sources
@@ -39,6 +40,7 @@ FAMILIES = {
     "prefixes": chain_with_prefixes(),
     "epsilon": epsilon_family(),
     "affine": affine_family(),
+    "readouts": readout_family(),
 }
 EACH = pytest.mark.parametrize("layout", get_args(Layout))
 EVERY = pytest.mark.parametrize("name", FAMILIES)
@@ -132,11 +134,12 @@ def test_sizes_with_the_parent_are_those_of_the_compiled_tables(layout, compiler
     assert compiled_tables(compiler, tmp_path / "net") == sizes_of(tables)
 
 
-@pytest.mark.parametrize("name", ["epsilon", "affine"])
+@pytest.mark.parametrize("name", ["epsilon", "affine", "readouts"])
 def test_the_parent_comes_before_affine_members(name, compiler, tmp_path):
     tables = build_tables(FAMILIES[name], "masked", with_parent=True)
-    assert tables.parent == tables.affine.first - 1 == sum(one.readout is None for one in FAMILIES[name].members)
-    assert min(tables.cells) >= tables.parent or name == "epsilon"
+    affine = [one.readout is not None and one.readout.affine for one in FAMILIES[name].members]
+    assert tables.parent == tables.affine.first - 1 == affine.count(False)
+    assert min(tables.cells) >= tables.parent or name != "affine"
     write_package(package_files(tables, "net", Provenance(DIGEST, DIGEST)), tmp_path / "net")
     assert compiled_tables(compiler, tmp_path / "net") == sizes_of(tables)
 
@@ -163,7 +166,9 @@ def test_tables_go_to_the_section_that_is_named(layout, compiler, tmp_path):
         assert "net_splits:" in "".join(placed[1:])
 
 
-@pytest.mark.parametrize(("name", "layout"), [("wide", "packed"), ("epsilon", "masked"), ("affine", "masked")])
+@pytest.mark.parametrize(
+    ("name", "layout"), [("wide", "packed"), *((name, "masked") for name in ("epsilon", "affine", "readouts"))]
+)
 @pytest.mark.parametrize("policy", ["REJECT", "CLAMP", "PARENT"])
 def test_no_warnings(policy, name, layout, each_compiler, tmp_path):
     emit_c99(FAMILIES[name], DIGEST, tmp_path / "net", "net", layout, with_parent=True)

@@ -9,11 +9,13 @@ import pytest
 
 from dispatcher.emit_c99 import Layout, emit_c99, emit_parent_c99
 from dispatcher.emit_c99.live import SlotRow
-from dispatcher.emit_c99.steps import Kind
+from dispatcher.emit_c99.program import compile_network
+from dispatcher.emit_c99.readout import Reading
+from dispatcher.emit_c99.steps import Kind, Program
 from dispatcher.emit_c99.tables import FROM_LIST, HAS_RELU, HAS_START, TO_LIST, build_tables
 from dispatcher.interpret import eval32
-from dispatcher.layers import Input, Relu, dense
-from dispatcher.plan import Family, whole_member
+from dispatcher.layers import Elementwise, Input, Relu, dense, freeze
+from dispatcher.plan import Family, Readout, whole_member
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
@@ -26,9 +28,15 @@ from tests.emit_c99.families import (
     expected,
     family_with_prefixes,
     hard_points,
+    member_with,
     mixed_family,
+    mixed_readouts,
     random_affine,
     random_family,
+    random_readout,
+    readout_family,
+    readouts_behind_prefixes,
+    residual_readouts,
     wide_family,
     with_members,
 )
@@ -43,6 +51,10 @@ FAMILIES = {
     "chain with prefixes": chain_with_prefixes(),
     "decision": decision_family(),
     "epsilon": epsilon_family(),
+    "readouts": readout_family(),
+    "residual readouts": residual_readouts(),
+    "readouts behind prefixes": readouts_behind_prefixes(),
+    **{f"mixed readouts {seed}": mixed_readouts(seed) for seed in range(4)},
 }
 
 
@@ -73,6 +85,8 @@ def test_families(name, layout, compiler, tmp_path):
         ("wide 0", "-O3"),
         ("epsilon", "-O0"),
         ("epsilon", "-O3"),
+        ("readouts", "-O0"),
+        ("readouts", "-O3"),
     ],
 )
 def test_every_optimisation(name, level, compiler, tmp_path):
@@ -118,6 +132,13 @@ def test_affine_members_alone(cells, each_compiler, tmp_path):
     assert_same(affine_family(cells), each_compiler, tmp_path, "-O2")
 
 
+def test_affine_members_that_read_some_inputs(compiler, tmp_path):
+    rng, parent = np.random.default_rng(0), chain([6, 5, 3])
+    numbers = freeze(rng.normal(size=(3, 2)), np.float32), freeze(rng.normal(size=3), np.float32)
+    some = member_with(parent, Readout(((0, (1, 4)),), *numbers))
+    assert_same(with_members(parent, [some, whole_member(parent)]), compiler, tmp_path, "-O1")
+
+
 @pytest.mark.parametrize("outputs", [1, 2, 4, 7, 9])
 def test_affine_members_wider_than_all_layers_of_the_parent(outputs, compiler, tmp_path):
     """Lists, rows and scratch hold what affine members need, where the parent needs less."""
@@ -143,6 +164,84 @@ def test_affine_members_of_a_network_without_dense_layers(compiler, tmp_path):
     rng = np.random.default_rng(0)
     family = with_members(parent, [random_affine(parent, rng), whole_member(parent), random_affine(parent, rng)])
     assert build_tables(family, "masked").list_units == 3
+    assert_same(family, compiler, tmp_path, "-O1")
+
+
+def test_the_families_above_read_layers_in_every_way():
+    """Lists and vectors, with weights of the units read and with those of all; before the first step and behind others.
+
+    Layers that have no value of their own in the parent's program are read as well.
+    """
+    readings = [
+        row for one in FAMILIES.values() if (found := build_tables(one, "masked").readout) for row in found.readings
+    ]
+    assert {row.flags for row in readings} == {Reading(flags) for flags in range(4)}
+    assert {row.steps > 0 for row in readings if not row.flags & Reading.FROM_LIST} == {True, False}
+    alone = [
+        layer
+        for family in FAMILIES.values()
+        for member in family.members
+        if member.readout and not member.readout.affine
+        for layer, _ in member.readout.reads
+        if shape(compile_network(family.parent, {layer})) != shape(compile_network(family.parent))
+    ]
+    assert alone
+
+
+def shape(program: Program) -> list[tuple[Kind, bool]]:
+    """The steps of a program, and which of them include a ReLU."""
+    return [(step.kind, step.relu) for step in program.steps]
+
+
+@pytest.mark.parametrize("name", ["readouts", "residual readouts"])
+def test_readouts_by_every_compiler(name, each_compiler, tmp_path):
+    assert_same(FAMILIES[name], each_compiler, tmp_path, "-O2", layouts=["masked"])
+
+
+@pytest.mark.parametrize("name", ["readouts", "residual readouts", "readouts behind prefixes", "mixed readouts 0"])
+def test_readouts_with_sanitizers(name, compiler, tmp_path):
+    flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    require(compiler, tmp_path, "sanitizers for addresses and undefined behaviour", *flags)
+    assert_same(FAMILIES[name], compiler, tmp_path, *flags, layouts=["masked"])
+
+
+def test_readouts_alone(compiler, tmp_path):
+    """No member keeps the outputs, and the wide input is read after lists are made of narrow layers."""
+    rng, parent = np.random.default_rng(2), chain([9, 2, 3, 7])
+    family = with_members(parent, [random_readout(parent, [0, layer], rng) for layer in (2, 4, 2)])
+    tables = build_tables(family, "masked")
+    assert (tables.list_units, tables.affine, len(tables.readout.readouts)) == (9, None, 3)
+    assert_same(family, compiler, tmp_path, "-O1")
+
+
+def test_readouts_at_places_of_32_bits(compiler, tmp_path):
+    """A chunk holds the weights of all inputs for all outputs, which are more than any step of the parent has."""
+    rng, parent = np.random.default_rng(1), chain([64, 20, 64])
+    family = with_members(parent, [random_readout(parent, [0, 2], rng) for _ in range(30)])
+    tables = build_tables(family, "masked")
+    assert (tables.index_bits, tables.place_bits) == (16, 32)
+    assert build_tables(family, "masked", least_bits=1).chunk_bits == 12 > (20 * 65).bit_length()
+    assert_same(family, compiler, tmp_path, "-O1", layouts=["masked"])
+
+
+def test_values_that_are_not_live_are_not_read(compiler, tmp_path):
+    """A vector holds any number for them, even an infinite one that a zero would turn into NaN."""
+    parent = (
+        Input(2),
+        dense(0, [[1, 0], [0, 3e38], [1, 1]]),
+        Elementwise(1, "mul", freeze([1, 3e38, 2], np.float32)),
+        Relu(2, 3),
+        Elementwise(3, "add", freeze([1, 1, 1], np.float32)),
+        dense(4, np.ones((2, 3))),
+    )
+    bias, weight = freeze([0.5, -1], np.float32), freeze([[1, 2], [3, 4]], np.float32)
+    readouts = [
+        Readout(((4, (0, 2)),), weight, bias),
+        Readout(((4, (0, 2)),), freeze(np.ones((2, 2)), np.float32), bias),
+    ]
+    family = with_members(parent, [member_with(parent, one) for one in readouts])
+    assert [row.flags for row in build_tables(family, "masked").readout.readings] == [Reading(0), Reading.OF_ALL]
+    assert np.isfinite(expected(family, hard_points(family, np.random.default_rng(0)))[1]).all()
     assert_same(family, compiler, tmp_path, "-O1")
 
 

@@ -15,8 +15,9 @@ from dispatcher.emit_c99.provenance import Provenance
 from dispatcher.emit_c99.sizes import sizes_of
 from dispatcher.emit_c99.tables import build_tables
 from dispatcher.errors import UnusableInput
-from dispatcher.layers import Input, dense
+from dispatcher.layers import Input, dense, freeze
 from dispatcher.package import write_package
+from dispatcher.plan import Readout
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
@@ -25,9 +26,13 @@ from tests.emit_c99.families import (
     affine_family,
     epsilon_family,
     family_with_prefixes,
+    member_with,
     random_affine,
     random_family,
     random_member,
+    random_readout,
+    readout_family,
+    residual_readouts,
     wide_family,
     with_members,
 )
@@ -46,6 +51,8 @@ FAMILIES = {
     "wide members": wide_family(2),
     "epsilon": epsilon_family(),
     "affine": affine_family(),
+    "readouts": readout_family(),
+    "residual readouts": residual_readouts(),
 }
 
 
@@ -59,7 +66,8 @@ def test_sizes_are_those_of_the_compiled_tables(name, layout, compiler, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "layout"), [*(("wide members", layout) for layout in get_args(Layout)), ("epsilon", "masked")]
+    ("name", "layout"),
+    [*(("wide members", layout) for layout in get_args(Layout)), ("epsilon", "masked"), ("readouts", "masked")],
 )
 def test_flash_is_what_the_compiler_puts_into_the_objects_up_to_alignment(name, layout, compiler, tmp_path):
     """All sections of the data files, as ``size`` counts them; 64-bit addresses instead of 32-bit ones."""
@@ -90,6 +98,33 @@ def test_an_affine_member_takes_its_numbers_and_a_place():
     few, many = (table_sizes(with_members(parent, [whole, *affine[:n]]), "masked") for n in (10, 40))
     assert many.flash - few.flash == 30 * (4 * 5 * 6 + 2 + 8 + 2)
     assert many.ram == few.ram == table_sizes(make_family(parent)).ram
+
+
+def test_a_readout_takes_a_row_and_its_numbers_and_a_row_for_each_layer():
+    """Beside a cell, a choice for each of three slots, and at most a mask for each; it shares the parent's weights."""
+    rng, parent = np.random.default_rng(0), chain([5, 50, 50, 50, 5])
+    members = [random_readout(parent, [0, 4, 6], rng, 0.5, kept=True) for _ in range(40)]
+    few, many = (with_members(parent, [member_of(parent, set()), *members[:n]]) for n in (10, 40))
+    sizes = [table_sizes(family, "masked") for family in (few, many)]
+    own = sum(4 * 5 * (1 + sum(len(units) for _, units in one.readout.reads[:2])) for one in members[10:])
+    assert sizes[1].numbers - sizes[0].numbers == own
+    assert sizes[1].members - sizes[0].members == 30 * (6 + 3 * 6 + 2 * 3)
+    assert sizes[1].live - sizes[0].live <= 30 * (3 * 7 + 7 + 1)
+    assert sizes[0].steps == sizes[1].steps == table_sizes(make_family(parent)).steps
+
+
+def test_weights_in_common_stand_once():
+    """Of a layer that many members read with the same weights, which are not the parent's."""
+    rng, parent = np.random.default_rng(1), chain([3, 30, 4])
+    weight = rng.normal(size=(4, 30))
+
+    def member(number):
+        units = tuple(unit for unit in range(30) if unit % 15 != number)
+        numbers = freeze(weight[:, list(units)], np.float32), freeze(rng.normal(size=4), np.float32)
+        return member_with(parent, Readout(((2, units),), *numbers))
+
+    sizes = [table_sizes(with_members(parent, [member(n) for n in range(count)]), "masked") for count in (2, 12)]
+    assert sizes[1].numbers - sizes[0].numbers == 10 * 4 * 4
 
 
 def test_affine_members_alone_leave_nothing_of_the_parent():
@@ -132,6 +167,23 @@ def test_macs_of_affine_members_are_their_weights():
     assert len(alone) == 2
     assert macs.tolist() == [alone.get(index, 5 * 3) for index in range(len(family.members))]
     assert masked_macs(FAMILIES["affine"]).tolist() == [2 * 4] * 5
+
+
+def test_macs_of_readouts_are_those_of_the_steps_walked_and_their_weights():
+    parent = chain([20, 34, 34, 3])
+    reads = [((2, (3,)),), ((0, (1, 2)), (2, (0, 33))), ((2, (0,)), (4, (5, 30)))]
+    numbers = [Readout(one, _ones(3, sum(len(units) for _, units in one)), _ones(3)) for one in reads]
+    members = [*(member_with(parent, one) for one in numbers), member_of(parent, set())]
+    removed = {(2, unit) for unit in range(1, 33)}  # the third keeps two units of the first layer
+    members[2] = member_of(parent, removed, numbers[2])
+    walked = [20 * 1, 20 * 2, 20 * 2 + 2 * 2, 20 * 34 + 34 * 34 + 34 * 3]
+    assert masked_macs(with_members(parent, members)).tolist() == [
+        macs + weights for macs, weights in zip(walked, [3 * 1, 3 * 4, 3 * 3, 0], strict=True)
+    ]
+
+
+def _ones(*shape: int) -> np.ndarray:
+    return freeze(np.ones(shape), np.float32)
 
 
 def test_sizes_with_several_data_files(compiler, tmp_path):

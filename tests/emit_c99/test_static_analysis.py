@@ -12,7 +12,13 @@ import pytest
 
 import dispatcher.emit_c99
 from dispatcher.emit_c99 import Layout, c_sources, emit_c99
-from tests.emit_c99.families import DIGEST, affine_family, epsilon_family, mixed_family
+from tests.emit_c99.families import (
+    DIGEST,
+    affine_family,
+    epsilon_family,
+    mixed_family,
+    readout_family,
+)
 
 DEVIATIONS = Path(dispatcher.emit_c99.__file__).parent / "MISRA.md"
 # What the standard headers say, which cppcheck does not read.
@@ -28,13 +34,13 @@ SUPPRESSED = (
 def findings(tmp_path_factory) -> list[tuple[str, str]]:
     """Rule or check, and the place, of all that is found in the layout masked with each policy, and in packed.
 
-    In the former, families have no, some and only affine members.
+    In the former, families have no, some and only affine members, and such that read hidden units.
     """
     if shutil.which("cppcheck") is None:
         pytest.skip("no cppcheck on this machine")
     found = []
     packages = [*((mixed_family(0), layout) for layout in get_args(Layout))]
-    packages += [(epsilon_family(), "masked"), (affine_family(), "masked")]
+    packages += [(epsilon_family(), "masked"), (affine_family(), "masked"), (readout_family(), "masked")]
     for family, layout in packages:
         package = tmp_path_factory.mktemp(layout) / "net"
         paths = emit_c99(family, DIGEST, package, "net", layout, with_parent=True)

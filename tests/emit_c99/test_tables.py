@@ -11,17 +11,26 @@ from dispatcher.emit_c99.blocks import MOST_QUADS, QUAD, computed_units
 from dispatcher.emit_c99.live import LiveRow, SlotRow, SpecialRow
 from dispatcher.emit_c99.pools import FloatPool, IndexPool
 from dispatcher.emit_c99.program import compile_network
+from dispatcher.emit_c99.readout import Reading, ReadingRow, ReadoutRow
 from dispatcher.emit_c99.steps import Kind
 from dispatcher.emit_c99.tables import SplitRow, build_tables, integer_bits, split_rows
 from dispatcher.errors import UnusableInput
-from dispatcher.layers import Input, Relu, dense
-from dispatcher.plan import whole_member
+from dispatcher.layers import Input, Relu, dense, freeze
+from dispatcher.plan import Readout, whole_member
 from dispatcher.route import Router
 from dispatcher.tree import Leaf, Split
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import member_of
 from tests.dispatcher.network_samples import chain
-from tests.emit_c99.families import affine_family, epsilon_family, random_member, wide_family
+from tests.emit_c99.families import (
+    affine_family,
+    epsilon_family,
+    member_with,
+    random_member,
+    readout_family,
+    wide_family,
+    with_members,
+)
 from tests.random_networks import mixed
 
 VECTORS = st.lists(st.lists(st.sampled_from([0.0, -0.0, 1.0, 2.5]), max_size=8), max_size=12)
@@ -159,9 +168,79 @@ def test_a_table_of_affine_members_alone_has_no_steps():
     assert tables.scratch_floats >= max(4, 2)
 
 
+def test_readouts_are_numbered_first_and_affine_members_last():
+    family = readout_family()
+    tables = build_tables(family, "masked", with_parent=True)
+    kinds = [
+        "exact" if one.readout is None else "affine" if one.readout.affine else "readout" for one in family.members
+    ]
+    order = [kinds[family.cells[cell]] for cell in np.argsort(tables.cells, kind="stable")]
+    assert order == ["readout"] * 10 + ["exact"] * 2 + ["affine"] * 2
+    assert len(tables.readout.readouts) == 9
+    assert (tables.parent, tables.affine.first) == (11, 12)
+    assert len(tables.live.choices) == 12
+    assert tables.steps == build_tables(make_family(family.parent)).steps
+
+
+def test_tables_of_readouts_by_hand():
+    """The first member has the parent's weights of the last layer, so has the third; the second has its own.
+
+    The fourth is affine, and does not read the first input.
+    """
+    parent = (
+        Input(2),
+        dense(0, np.ones((10, 2))),
+        Relu(1, 10),
+        dense(2, np.arange(70).reshape(7, 10)),
+        Relu(3, 7),
+        dense(4, [[1, 2, 3, 4, 5, 6, 7]], [8]),
+    )
+    reads = [((0, (0, 1)), (4, (1, 6))), ((2, (0, 9)),), ((4, (0,)),), ((0, (1,)),)]
+    weights = [[[21, 22, 2, 7]], [[31, 32]], [[1]], [[41]]]
+    members = [
+        member_with(parent, Readout(one, freeze(weight, np.float32), freeze([number], np.float32)))
+        for number, (one, weight) in enumerate(zip(reads, weights, strict=True))
+    ]
+    tables = build_tables(with_members(parent, [*members, whole_member(parent)]), "masked")
+    first = 12 * 3 + 8 * 11  # the hidden layers' numbers, units in whole quads; then one bias and seven weights
+    masks = tables.live.masks.tobytes()
+    assert tables.chunks[0][first:].tolist() == [8, 1, 2, 3, 4, 5, 6, 7, 0, 21, 22, 1, 31, 32, 2, 3, 0, 41]
+    assert tables.readout.readings == (
+        ReadingRow(0, 2, 0, 1, Reading(0)),
+        ReadingRow(2, 7, 0, 1, Reading.FROM_LIST | Reading.OF_ALL),
+        ReadingRow(1, 10, 0, 8, Reading.FROM_LIST),
+    )
+    assert [(row.weights - first, row.reading) for row in tables.readout.stages] == [(9, 0), (1, 1), (12, 2), (1, 1)]
+    assert [masks[row.mask :][:n] for row, n in zip(tables.readout.stages[::2], (1, 2), strict=True)] == [
+        b"\x03",
+        b"\x01\x02",
+    ]
+    assert tables.readout.readouts == (
+        ReadoutRow(0, first + 8, 2),
+        ReadoutRow(2, first + 11, 1),
+        ReadoutRow(3, first + 14, 1),
+    )
+
+
+def test_members_that_stop_before_a_step_choose_no_set_of_their_own():
+    parent = chain([3, 20, 20, 2])
+    reads = Readout(((2, (0, 1)),), freeze(np.ones((2, 2)), np.float32), freeze(np.ones(2), np.float32))
+    some = [member_with(parent, reads), member_of(parent, {(4, 0)}), whole_member(parent)]
+    live = build_tables(with_members(parent, some), "masked").live
+    without = build_tables(with_members(parent, some[1:]), "masked").live
+    number = live.live_of_step[1].target
+    assert live.choices[0, number] == live.choices[1, number]
+    assert live.masks.size == without.masks.size + 2 * 3  # of the layer that is read: two units, and all
+
+
 def test_the_packed_layout_knows_no_affine_members():
     tables = build_tables(epsilon_family())
-    assert (tables.affine, tables.cells, len(tables.programs)) == (None, epsilon_family().cells, 6)
+    assert (tables.readout, tables.affine, tables.cells, len(tables.programs)) == (
+        None,
+        None,
+        epsilon_family().cells,
+        6,
+    )
     assert build_tables(wide_family(0), "masked").affine is None
 
 

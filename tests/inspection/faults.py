@@ -1,7 +1,8 @@
 """Copies of a family with one planted fault, and what such a copy answers.
 
 A packed copy holds every member's weights; a masked one the parent's, once, and for every member which units are live,
-or an affine member's weights.
+or an affine member's weights. Members that end in a readout of hidden units have its weights besides; those that
+several have in common are flipped for one member here, which is harder to see.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import numpy as np
 
 from dispatcher.emit_c99 import Layout
 from dispatcher.evaluate import Evaluator
-from dispatcher.layers import Dense, Layers, Relu
-from dispatcher.plan import Family, Member, MemberLayer, Split, Tree, member_layers
+from dispatcher.layers import Dense, Layers, Relu, freeze
+from dispatcher.plan import Family, Member, MemberLayer, Readout, Split, Tree, member_layers
 from dispatcher.route import Router
 
 
@@ -53,17 +54,14 @@ def flipped_bit(copy: Copy, rng: np.random.Generator) -> Copy:
 
 
 def flipped_shared_bit(copy: Copy, rng: np.random.Generator) -> Copy:
-    """One bit flipped of one of the parent's weights, which all members read but affine ones, or of one of theirs."""
-    affine = [index for index, member in enumerate(copy.family.members) if member.readout is not None]
-    flipped, layers = _flip((copy.family.parent, *(copy.members[index] for index in affine)), rng)
+    """One bit flipped of one of the parent's weights, which all but affine members read, or of one of a readout."""
+    readouts = [index for index, member in enumerate(copy.family.members) if member.readout is not None]
+    flipped, layers = _flip((copy.family.parent, *(copy.members[index][-1:] for index in readouts)), rng)
     members = list(copy.members)
     if flipped:
-        members[affine[flipped - 1]] = layers
+        members[readouts[flipped - 1]] = (*members[readouts[flipped - 1]][:-1], *layers)
     else:
-        members = [
-            one if member.readout is not None else member_layers(layers, member)
-            for one, member in zip(copy.members, copy.family.members, strict=True)
-        ]
+        members = [member_layers(layers, member) for member in copy.family.members]
     return replace(copy, members=tuple(members))
 
 
@@ -89,21 +87,41 @@ def _flip(networks: Sequence[Layers], rng: np.random.Generator) -> tuple[int, La
 
 def flipped_mask(copy: Copy, rng: np.random.Generator) -> Copy:
     """One live unit of a set lost, or another one taken for live, in every member that chooses this set."""
-    parent, members = copy.family.parent, [member for member in copy.family.members if member.readout is None]
+    parent, members = copy.family.parent, copy.family.members
     relus = [position for position, layer in enumerate(parent) if isinstance(layer, Relu) and layer.width]
     while True:
         position, member = int(rng.choice(relus)), members[rng.integers(len(members))]
         units, source = member.layers[position].units, parent[position].source
-        if isinstance(parent[source], Dense) and member.layers[source] == MemberLayer(units):  # no special units
+        plain = isinstance(parent[source], Dense) and member.layers[source] == MemberLayer(units)  # no special units
+        if plain and _walks(member, position):
             break
     flipped = MemberLayer(tuple(sorted({*units} ^ {int(rng.integers(parent[position].width))})))
     changed = []
-    for one in copy.family.members:
-        layers = list(one.layers)
-        if one.readout is None and layers[source] == MemberLayer(units):
+    for one in members:
+        layers, readout = list(one.layers), one.readout
+        if _walks(one, position) and layers[source] == MemberLayer(units):
             layers[source] = layers[position] = flipped
-        changed.append(member_layers(parent, Member(tuple(layers), one.readout)))
+            readout = None if readout is None else _of_units(readout, position, flipped.units)
+        changed.append(member_layers(parent, Member(tuple(layers), readout)))
     return replace(copy, members=tuple(changed))
+
+
+def _walks(member: Member, position: int) -> bool:
+    """Whether a member computes a layer, and does not only add it up: all that it reads of the layer could be lost."""
+    if member.readout is None:
+        return True
+    return any(layer > position or (layer == position and len(units) > 1) for layer, units in member.readout.reads)
+
+
+def _of_units(readout: Readout, position: int, units: tuple[int, ...]) -> Readout:
+    """A readout of those units of a layer that are left: lost ones add nothing, further ones are not read."""
+    reads, kept, first = [], [], 0
+    for layer, own in readout.reads:
+        left = [place for place, unit in enumerate(own) if layer != position or unit in units]
+        kept += [first + place for place in left]
+        reads += [(layer, tuple(own[place] for place in left))] if left else []
+        first += len(own)
+    return Readout(tuple(reads), freeze(readout.weight[:, kept], np.float32), readout.bias)
 
 
 def wrong_member(copy: Copy, rng: np.random.Generator) -> Copy:

@@ -26,7 +26,7 @@ from tests.benchmarks.inspection import detection
 from tests.dispatcher.bundle_samples import make_bundle, make_family
 from tests.dispatcher.member_samples import inactive_units, member_of
 from tests.dispatcher.network_samples import chain, random_network, random_points
-from tests.emit_c99.families import epsilon_family
+from tests.emit_c99.families import epsilon_family, readout_family
 from tests.emit_c99.host import sources
 from tests.inspection.faults import (
     copy_of,
@@ -118,6 +118,20 @@ def test_faults_of_masked_copies_keep_affine_members_apart():
     assert all(found <= {1, 4} or (len(found) == 1 and found <= affine) for found in shared)
     assert {index for found in shared for index in found} == set(range(6))
     assert {index for _ in range(40) for index in changed(copy, flipped_mask(copy, rng))} == {1, 4}
+
+
+def test_faults_of_masked_copies_change_members_that_read_hidden_units():
+    """A flip of the parent's may change all but affine members, one of a readout's this one alone; so masks."""
+    family, rng = readout_family(), np.random.default_rng(0)
+    copy = copy_of(family)
+    readouts = {index for index, member in enumerate(family.members) if member.readout is not None}
+    affine = {index for index in readouts if family.members[index].readout.affine}
+    shared = [changed(copy, flipped_shared_bit(copy, rng)) for _ in range(600)]
+    assert all(not found & affine or (len(found) == 1 and found <= affine) for found in shared)
+    assert {index for found in shared for index in found} == set(range(len(family.members)))
+    assert any(len(found) == 1 and found <= readouts - affine for found in shared)
+    masks = [changed(copy, flipped_mask(copy, rng)) for _ in range(200)]
+    assert {index for found in masks for index in found} == set(range(len(family.members))) - affine
 
 
 def changed(copy, other) -> set[int]:
