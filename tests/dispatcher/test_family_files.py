@@ -26,8 +26,8 @@ from dispatcher.files import (
     read_network,
 )
 from dispatcher.interpret import evaluate_all
-from dispatcher.layers import Input, Relu, dense
-from dispatcher.plan import Constant, Member, MemberLayer, Prefix, whole_member
+from dispatcher.layers import Input, Relu, dense, freeze
+from dispatcher.plan import Constant, Member, MemberLayer, Prefix, Readout, whole_member
 from tests.dispatcher.bundle_samples import make_family
 from tests.dispatcher.member_samples import inactive_units, member_of
 from tests.dispatcher.network_samples import random_network, random_points
@@ -253,6 +253,73 @@ def test_a_unit_with_both_prefix_and_constant_is_refused():
     content = member_bytes(Member((entries[0], both, *entries[2:])), "p")
     with pytest.raises(UnusableBundle, match="of distinct kept Dense units"):
         read_member(content, PARENT, "p", "m")
+
+
+# ------------------------------------------------------------------------------------------------- malformed readouts
+
+N_OUT = PARENT[-1].width
+NUMBERS = [np.full((N_OUT, 3), [1, 2, 3]), np.full(N_OUT, 5)]
+READOUT = Readout(((0, (0, 1)), (2, (0,))), *(freeze(values, np.float32) for values in NUMBERS))
+READING = json.loads(member_bytes(member_of(PARENT, set(), READOUT), "p"))
+ROW, BIAS = READING["readout"]["weight"][0], READING["readout"]["bias"]
+READ, WEIGHT = ["readout", "reads"], ["readout", "weight"]
+ORDER, BEFORE, UNITS = (
+    "units of strictly increasing layers",
+    "layers before the last",
+    "strictly increasing units of",
+)
+ROWS = r"rows \[layer, \[unit"
+
+READOUT_CHANGES = {
+    "unknown key": (["readout", "source"], 0, "unknown key 'source'"),
+    "no object": (["readout"], [], "expected"),
+    "no reads": (READ, [], ORDER),
+    "reads null": (READ, None, "expected"),
+    "row null": (READ, [None], ROWS),
+    "row of one": (READ, [[0]], ROWS),
+    "row of three": (READ, [[0, [0], [1]]], ROWS),
+    "no units": (READ, [[0, [0, 1]], [2, []]], ROWS),
+    "units a number": (READ, [[0, 1]], ROWS),
+    "layers out of order": (READ, [[2, [0]], [0, [0, 1]]], ORDER),
+    "layer twice": (READ, [[0, [0]], [0, [1]], [2, [0]]], ORDER),
+    "last layer": (READ, [[0, [0, 1]], [6, [0]]], BEFORE),
+    "layer beyond": (READ, [[0, [0, 1]], [7, [0]]], BEFORE),
+    "layer negative": (READ, [[-1, [0, 1, 2]]], BEFORE),
+    "layer true": (READ, [[0, [0, 1]], [True, [0]]], BEFORE),
+    "layer a text": (READ, [["0", [0, 1]], [2, [0]]], BEFORE),
+    "unit beyond": (READ, [[0, [0, 2]], [2, [0]]], UNITS),
+    "unit negative": (READ, [[0, [-1, 0]], [2, [0]]], UNITS),
+    "unit true": (READ, [[0, [0, True]], [2, [0]]], UNITS),
+    "unit twice": (READ, [[0, [0, 0]], [2, [0]]], UNITS),
+    "units out of order": (READ, [[0, [1, 0]], [2, [0]]], UNITS),
+    "unit less": (READ, [[0, [0, 1]]], "rows of 2 numbers"),
+    "unit that is not kept": (["layers", 2, "units"], [], r"layers\[2\]: .*units that are read to be kept"),
+    "row less": (WEIGHT, [ROW] * (N_OUT - 1), "rows of 3 numbers"),
+    "row longer": (WEIGHT, [ROW + ROW[:8]] * N_OUT, "rows of 3 numbers"),
+    "row a number": (WEIGHT, [1], "expected"),
+    "weight in upper case": (WEIGHT, [ROW.replace("3f", "3F")] * N_OUT, "lower-case hex"),
+    "weight nan": (WEIGHT, ["7fc00000" + ROW[8:]] * N_OUT, "expected finite numbers"),
+    "bias short": (["readout", "bias"], BIAS[8:], "rows of 3 numbers"),
+    "bias infinite": (["readout", "bias"], "7f800000" + BIAS[8:], "expected finite numbers"),
+    "input incomplete": (["layers", 0, "units"], [0], "all inputs"),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "reason"), READOUT_CHANGES.values(), ids=READOUT_CHANGES)
+def test_malformed_readouts_are_refused(path, value, reason):
+    with pytest.raises(UnusableBundle, match=reason):
+        read_member(canonical_json(changed(READING, path, value)), PARENT, "p", "m")
+
+
+def test_members_with_readouts_round_trip():
+    """Without outputs, as these are not needed."""
+    content = canonical_json(READING)
+    member = read_member(content, PARENT, "p", "m")
+    assert member_bytes(member, "p") == content
+    assert member.layers[-1].units == ()
+    assert member.readout.reads == READOUT.reads
+    assert member.readout.weight.tolist() == [[1, 2, 3]] * N_OUT
+    assert member.readout.bias.tolist() == [5] * N_OUT
 
 
 # ------------------------------------------------------------------------------------------------- malformed families

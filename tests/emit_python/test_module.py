@@ -24,11 +24,16 @@ from tests.emit_c99.families import (
     DIGEST,
     chain_with_prefixes,
     decision_family,
+    epsilon_family,
     expected,
     family_with_prefixes,
     hard_points,
     mixed_family,
+    mixed_readouts,
     random_family,
+    readout_family,
+    readouts_behind_prefixes,
+    residual_readouts,
     wide_family,
 )
 from tests.emit_c99.host import bits
@@ -40,6 +45,11 @@ FAMILIES = {
     "prefixes": family_with_prefixes(),
     "chain with prefixes": chain_with_prefixes(),
     "decision": decision_family(),
+    "affine": epsilon_family(),
+    "readouts": readout_family(),
+    "residual readouts": residual_readouts(),
+    "readouts behind prefixes": readouts_behind_prefixes(),
+    **{f"mixed readouts {seed}": mixed_readouts(seed) for seed in range(3)},
     "identity": make_family((Input(3),), 4),
     "one cell": make_family(chain([2, 3, 1])),
 }

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.interpret import eval32, evaluate_all
-from dispatcher.layers import Dense, Input, Relu, dense
-from dispatcher.plan import member_layers, whole_member
+from dispatcher.layers import Dense, Input, Relu, dense, freeze
+from dispatcher.plan import Readout, member_layers, whole_member
 from slicer.network import Network
 from slicer.reduce.constants import constant_units
 from slicer.reduce.member import build_member
+from tests.dispatcher.member_samples import member_of
 from tests.random_networks import networks, random_box, seeds
 
 
@@ -115,3 +116,48 @@ def test_a_prefix_keeps_the_rounding_of_the_parent_s_order():
     assert [float(c.value) for c in member.layers[3].constants] == [2.0**24]
     points = np.zeros((1, 1), np.float32)
     assert eval32(network.layers, points) == eval32(member_layers(network.layers, member), points) == 2.0**24
+
+
+def _readout(network: Network, rng: np.random.Generator) -> Readout:
+    """Random numbers for random units of some layers before the last."""
+    number = int(rng.integers(1, len(network.layers)))
+    reads = []
+    for place in sorted(rng.choice(len(network.layers) - 1, number, replace=False).tolist()):
+        width = network.layers[place].width
+        units = rng.choice(width, int(rng.integers(1, width + 1)), replace=False)
+        reads.append((place, tuple(sorted(units.tolist()))))
+    weight = rng.normal(size=(network.n_out, sum(len(units) for _, units in reads)))
+    return Readout(tuple(reads), freeze(weight, np.float32), freeze(rng.normal(size=network.n_out), np.float32))
+
+
+@given(networks(), seeds, st.floats(0, 2))
+@settings(deadline=None, max_examples=120)
+def test_members_with_readouts_are_those_of_the_rules_and_read_the_parent_s_bits(network, seed, width):
+    rng = np.random.default_rng(seed)
+    points, readout = random_box(rng, network.n_in, width).sample(40, rng), _readout(network, rng)
+    removed = _inactive(network, points)
+    values = evaluate_all(network.layers, points)
+    read = np.column_stack([values[place][:, unit] for place, units in readout.reads for unit in units])
+    expected = eval32((Input(read.shape[1]), dense(0, readout.weight, readout.bias)), read)
+    some = {place: {unit for unit in units if rng.random() < 0.8} for place, units in removed.items()}
+    for choice in (removed, some, {}):
+        member = build_member(network, choice, readout=readout)
+        pairs = {(place, unit) for place, units in choice.items() for unit in units}
+        assert member == member_of(network.layers, pairs, readout)
+        np.testing.assert_array_equal(eval32(member_layers(network.layers, member), points), expected)
+
+
+def test_a_readout_leaves_out_what_comes_behind_it():
+    readout = Readout(((0, (1,)), (2, (0,))), np.ones((2, 2), np.float32), np.zeros(2, np.float32))
+    member = build_member(_small(), {}, readout=readout)
+    assert [layer.units for layer in member.layers] == [(0, 1), (0,), (0,), ()]
+    assert member.readout is readout
+    packed = member_layers(_small().layers, member)
+    assert [layer.weight.tolist() for layer in packed if isinstance(layer, Dense)] == [[[1, 1]], [[1, 1], [1, 1]]]
+
+
+def test_units_that_are_removed_are_kept_where_they_are_read():
+    """They are zero without their sources."""
+    readout = Readout(((2, (0, 1)),), np.ones((2, 2), np.float32), np.zeros(2, np.float32))
+    member = build_member(_small(), {2: {1}}, readout=readout)
+    assert [layer.units for layer in member.layers] == [(0, 1), (0, 1), (0, 1), ()]
