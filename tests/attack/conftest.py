@@ -36,7 +36,7 @@ NETWORKS = {
     "sparse": sparse,
     "argmax": lambda: chain(np.random.default_rng(8), [2, 12, 4]),
     "argmin": lambda: chain(np.random.default_rng(5), [2, 12, 4]),
-    "near": lambda: chain(np.random.default_rng(9), [2, 6, 6, 3]),
+    "near": lambda: chain(np.random.default_rng(10), [2, 8, 6, 6, 3]),
 }
 
 

@@ -73,7 +73,7 @@ def bias_hardly_moved(draft: Draft, rng: np.random.Generator) -> Forgery | None:
 
 def bias_of_member(draft: Draft, rng: np.random.Generator) -> Forgery | None:
     """The same in the member only: the certificate has the honest function."""
-    return _moved(draft, rng, lambda worst: _with_member(draft, worst.cell, _shifted(draft, worst)))
+    return _moved(draft, rng, lambda worst: with_own_readout(draft, worst.cell, _shifted(draft, worst)))
 
 
 def weight_moved(draft: Draft, rng: np.random.Generator) -> Forgery | None:
@@ -142,10 +142,10 @@ def with_readout(
         "removed": record["removed"] if removed is None else unit_rows(removed),
         "tree": record["tree"] if tree is None else list(tree),
     }
-    return _with_member(with_certificates(draft, {cell: change}), cell, readout)
+    return with_own_readout(with_certificates(draft, {cell: change}), cell, readout)
 
 
-def _with_member(draft: Draft, cell: int, readout: Readout) -> Draft:
+def with_own_readout(draft: Draft, cell: int, readout: Readout) -> Draft:
     """The draft in which a cell's member ends in a readout; its certificate stays as it was."""
     member = build_member(Network(draft.family.parent), draft.removed(cell), readout=readout)
     return with_members(draft, {cell: member})
@@ -192,7 +192,7 @@ def _missing(draft: Draft, worst: _Worst, beyond: float = _BEYOND) -> tuple[int,
 
 def _shifted(draft: Draft, worst: _Worst, beyond: float = _BEYOND) -> Readout:
     """The function of a cell with another bias."""
-    readout, (output, move) = _function(draft, worst.cell), _missing(draft, worst, beyond)
+    readout, (output, move) = named_readout(draft, worst.cell), _missing(draft, worst, beyond)
     bias = readout.bias.astype(np.float64)
     bias[output] += move
     return replace(readout, bias=freeze(bias, np.float32))
@@ -200,7 +200,7 @@ def _shifted(draft: Draft, worst: _Worst, beyond: float = _BEYOND) -> Readout:
 
 def _tilted(draft: Draft, worst: _Worst, rng: np.random.Generator) -> Readout:
     """The function of a cell with another weight, of a unit read that is among the larger ones."""
-    readout, (output, move) = _function(draft, worst.cell), _missing(draft, worst)
+    readout, (output, move) = named_readout(draft, worst.cell), _missing(draft, worst)
     values = evaluate_all(draft.parent.layers, worst.point[None])
     read = np.concatenate([values[layer][0, list(units)] for layer, units in readout.reads]).astype(np.float64)
     place = rng.choice(np.flatnonzero(np.abs(read) >= np.abs(read).max() / 2))
@@ -209,7 +209,7 @@ def _tilted(draft: Draft, worst: _Worst, rng: np.random.Generator) -> Readout:
     return replace(readout, weight=freeze(weight, np.float32))
 
 
-def _function(draft: Draft, cell: int) -> Readout:
+def named_readout(draft: Draft, cell: int) -> Readout:
     """The function that a certificate names."""
     readout = read_readout(draft.certificates[cell])
     assert readout is not None
@@ -220,7 +220,7 @@ def _exchanged(draft: Draft, rng: np.random.Generator, *, with_proof: bool) -> F
     """Another cell's function, with or without its proof, such that an input shows it."""
     for here, there in list(_pairs(np.flatnonzero(has_readout(draft.family)), rng))[:TRIALS]:
         proof = (draft.certificates[there]["tree"], draft.removed(there)) if with_proof else ()
-        changed = with_readout(draft, here, _function(draft, there), *proof)
+        changed = with_readout(draft, here, named_readout(draft, there), *proof)
         if forged := shown(changed, cell_sample(draft, [here], rng)):
             return forged
     return None

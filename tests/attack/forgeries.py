@@ -15,6 +15,7 @@ from tests.attack import forge_claims as claims
 from tests.attack import forge_decisions as decisions
 from tests.attack import forge_functions as functions
 from tests.attack import forge_members as members
+from tests.attack import forge_reads as reads
 from tests.attack.forgery import Forge
 
 FORGERIES: dict[str, Forge] = {
@@ -53,6 +54,11 @@ FUNCTIONS: dict[str, Forge] = {
     "function and proof of another cell": functions.other_certificate,
     "a function in a cell that had none": functions.function_where_none_was,
     "a cell with a function widened until it matters": functions.border_moved,
+    "a readout of another unit": reads.other_unit,
+    "a readout of another unit, in the member only": reads.other_unit_of_member,
+    "two weights of a readout exchanged": reads.weights_exchanged,
+    "a unit that a readout needs, removed": reads.removed_before,
+    "a readout of hidden units in a cell that had none": reads.hidden_where_none_was,
     "an error that a node leaves open": functions.error_left_open,
     "an error that all nodes leave open, and a function beyond it": functions.beyond_an_open_error,
 }

@@ -136,3 +136,12 @@ def test_ascent_of_a_bowl_s_negative_comes_near_its_top(seed):
     assert (heights(way[-1]) > -0.05).all()
     for points, box in itertools.product(way, [boxes]):
         assert ((box.lower <= points) & (points <= box.upper)).all()
+
+
+def test_the_attacked_bundle_has_members_of_all_kinds(targets):
+    """Exact ones, affine ones, readouts of one layer and of several, behind units that are not read."""
+    members = targets["near"].bundle.family.members
+    deepest = [member.readout.reads[-1][0] if member.readout else None for member in members]
+    assert {None, 0} < set(deepest)
+    assert len(set(deepest)) > 3
+    assert any(len(member.readout.reads) > 2 for member in members if member.readout)

@@ -47,6 +47,10 @@ FALSE_FUNCTIONS = {
     "function and proof of another cell",
     "a function in a cell that had none",
     "a cell with a function widened until it matters",
+    "a readout of another unit",
+    "two weights of a readout exchanged",
+    "a unit that a readout needs, removed",
+    "a readout of hidden units in a cell that had none",
 }
 SHOWN_BY_NO_INPUT = {
     "a threshold moved by one ulp",
