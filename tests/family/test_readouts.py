@@ -7,6 +7,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -26,6 +27,7 @@ from dispatcher.plan import Member, member_layers
 from dispatcher.vectors import border_points, corner_points, random_points
 from slicer.box import Box
 from slicer.certificate.verdict import Accepted
+from slicer.certificate.write import NOTHING
 from slicer.cli import main
 from slicer.family.block import search_block
 from slicer.family.cell import CellWorker
@@ -119,6 +121,30 @@ def test_less_is_computed_than_without_them(monkeypatch):
         assert macs[0] < macs[1] if with_readout.counts.readout else with_readout.member == without.member
         better += with_readout.counts.readout > 0
     assert better > 2
+
+
+def test_a_readout_whose_proof_loses_removals_is_taken_only_if_less_is_left(monkeypatch):
+    """All removals are lost here, so that what stays of a member may be more than there was without a readout."""
+    worker, tried, taken = CellWorker(NETWORK.content, Claim(epsilon=(0.02,))), Endings._tried, []
+
+    def losing(self, *given):
+        ending = tried(self, *given)
+        if ending.proved is None:
+            return ending
+        return replace(ending, proved=replace(ending.proved, gone=replace(ending.proved.gone, proved=NOTHING)))
+
+    monkeypatch.setattr(Endings, "_tried", losing)
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        corner = rng.uniform(0, 0.4, 5).astype(np.float32)
+        box = Box(corner, corner + np.float32(0.2))
+        search, attested = worker.search(box, Terms(60, 0), rng)
+        removed = worker.gone(search.tree, attested).proved
+        ending = worker.shorter(box, search, attested, Terms(60, 0), rng)
+        taken.append(ending is not None)
+        if ending is not None:
+            assert worker.endings._macs(NOTHING, ending.readout) < worker.endings._macs(removed)
+    assert not all(taken)
 
 
 def test_both_checkers_accept_and_nothing_speaks_against_it(bundle):
