@@ -20,6 +20,7 @@ from dispatcher.plan import Member, MemberLayer, Readout, member_layers
 from slicer.certificate.rigorous import Checker
 from slicer.certificate.verdict import Accepted
 from slicer.network import Network
+from slicer.report.collect import collect
 from slicer.summary import summarize, summary_lines
 from tests.certificates.graph_onnx import graph_bytes
 
@@ -104,6 +105,10 @@ def test_parts_hold_in_real_arithmetic_and_in_float32(seed: int, tmp_path: Path)
     summary = summarize(bundle)
     assert list(audit.parts) == list(zip(summary["reduction"], summary["rounding"], strict=True))
     assert any(line.startswith("bounds used up") for line in summary_lines(summary))
+    report = collect(bundle.path, slicer.audit(bundle.path))
+    assert [(one.reduction, one.rounding) for one in report.parts] == list(audit.parts)
+    told = [text for text in report.statement.arithmetic if "reduction takes at most" in text]
+    assert all(f"{part:.3g}" in told[0] for parts in audit.parts for part in parts)
 
 
 def test_without_readouts_there_are_no_parts(tmp_path: Path) -> None:

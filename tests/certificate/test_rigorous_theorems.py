@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rigorous_kit import F32, chain, evaluate, network_bytes, random_box, random_layers, sample
 
-from dispatcher.layers import Concat, Elementwise, Input, Layers, Relu, dense, freeze
+from dispatcher.layers import Concat, Elementwise, Gather, Input, Layers, Relu, dense, freeze
 from slicer.certificate.rigorous.closings import Failure, Verification, verify
 from slicer.certificate.rigorous.extend import with_errors, with_margins
 from slicer.certificate.rigorous.parent import Parent
@@ -156,23 +156,28 @@ def test_bounds_of_margins_contain_the_exact_reference_and_differ_by_rounding_on
 @settings(deadline=None, max_examples=40)
 @given(seed=seeds, size=st.sampled_from([1e-30, 1.0, 1e30]))
 def test_bounds_of_errors_contain_the_exact_reference_and_differ_by_rounding_only(seed: int, size: float) -> None:
-    """The same of the errors of a readout of inputs, above and below; the outputs may be inputs, and named twice."""
+    """The same of the errors of a readout, above and below, of any units; outputs may be inputs, named twice."""
     rng = np.random.default_rng(seed)
-    layers = chain(rng, 2, 4, 2) if rng.random() < 0.6 else (Input(2), Concat((0, 0), 4))
+    layers = chain(rng, 2, 4, 3, 2) if rng.random() < 0.6 else (Input(2), Concat((0, 0), 4))
     n, last = layers[-1].width, len(layers) - 1
-    weight, bias = (rng.normal(size=(n, 2)) * size).astype(F32), (rng.normal(size=n) * size).astype(F32)
+    before = [(place, unit) for place in range(last) for unit in range(layers[place].width)]
+    read = [before[k] for k in sorted(rng.choice(len(before), int(rng.integers(1, len(before) + 1)), replace=False))]
+    weight, bias = (rng.normal(size=(n, len(read))) * size).astype(F32), (rng.normal(size=n) * size).astype(F32)
     epsilon = rng.uniform(0, size, n).astype(F32)
     own = np.column_stack([np.eye(n), -weight])
+    gathers = [Gather(place, freeze(np.array([unit]), np.int64)) for place, unit in read]
+    first = last + len(read) + 1
     further = (
-        Concat((last, 0), n + 2),
-        dense(last + 1, np.concatenate([own, -own]), np.concatenate([-bias, bias])),
-        Elementwise(last + 2, "add", freeze(-np.tile(epsilon, 2), F32)),
-        Relu(last + 3, 2 * n),
+        *gathers,
+        Concat((last, *range(last + 1, first)), own.shape[1]),
+        dense(first, np.concatenate([own, -own]), np.concatenate([-bias, bias])),
+        Elementwise(first + 1, "add", freeze(-np.tile(epsilon, 2), F32)),
+        Relu(first + 2, 2 * n),
     )
     lower, upper = random_box(rng, 2, 2.0)
-    numbers = weight.astype(float), bias.astype(float), epsilon.astype(float)
-    parent = with_errors(Parent(network_bytes(layers)), np.arange(2), *numbers)
-    run, exact = bounded(parent, lower, upper), Reference((*layers, *further), lower, upper, {}).bounds[last + 3]
+    numbers, parent = (weight.astype(float), bias.astype(float), epsilon.astype(float)), Parent(network_bytes(layers))
+    parent = with_errors(parent, np.array([parent.spans[place].start + unit for place, unit in read]), *numbers)
+    run, exact = bounded(parent, lower, upper), Reference((*layers, *further), lower, upper, {}).bounds[first + 2]
     largest = 1e-30 + max(abs(float(end)) for ends in exact for end in ends)
     for place, (_, high) in zip(range(parent.spans[-2].start, parent.spans[-2].stop), exact, strict=True):
         assert 0 <= Fraction(run.bounds.upper[place, 0]) - high <= 1e-9 * largest

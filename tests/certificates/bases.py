@@ -33,6 +33,8 @@ y₁ = 1 − 2·relu(g) + relu(f), but for rounding. Cell 4 reads relu(d) and, o
 relu(d) − 5/8, which is x₀ − 9/8, for relu(f): y₀ is 1 + 4·relu(d) + relu(e), y₁ is relu(d) − 9/8, each off by at most
 1/8. The line below relu(f) says less than that: error 3, above ¼, is closed on both sides of x₀ = 5/4.
 
+The graph of `tests.certificates.read_network` in mode ``epsilon``: readouts of units of all kinds of layers.
+
 The three outputs, on [−1, 1]: y₀ = 4·relu(x) y₁ = 4·relu(−x) y₂ = |x| − ½. In the only cell y₂ never is the largest,
 but stays behind y₁ where x ≤ 0, and behind y₀ where x ≥ 0: the margins 7 and 6 of relu layer 5.
 """
@@ -54,13 +56,14 @@ from slicer.network import Network
 from slicer.readers import read_network_bytes
 from tests.certificates.graph_onnx import graph_bytes
 from tests.certificates.opened import Json, Opened, open_bundle
+from tests.certificates.read_network import read_layers
 from tests.certificates.trees import close
 from tests.onnx_files import onnx_bytes
 from tests.random_networks import chain, mixed
 
 HAND, CHAIN, PREFIXES, RESIDUAL, CONTEST, CLASSIFIER = "hand", "chain", "prefixes", "residual", "contest", "classifier"
-NEAR, TOLERANT = "near", "tolerant"
-BASES = (HAND, CHAIN, PREFIXES, RESIDUAL, CONTEST, CLASSIFIER, NEAR, TOLERANT)
+NEAR, TOLERANT, READ = "near", "tolerant", "read"
+BASES = (HAND, CHAIN, PREFIXES, RESIDUAL, CONTEST, CLASSIFIER, NEAR, TOLERANT, READ)
 
 
 def base(name: str, folder: Path) -> Opened:
@@ -111,7 +114,7 @@ def hand() -> Opened:
     source = onnx_bytes(Network(hand_layers()))
     network = read_network_bytes(source, "parent.onnx")
     one, half = 1.0, 0.5
-    whole = _box((-one, -one), (one, one))
+    whole = box_record((-one, -one), (one, one))
     nodes = [
         {"axis": 0, "threshold": (0.0).hex(), "low": 1, "high": 2},
         {"cell": 0},
@@ -130,9 +133,9 @@ def hand() -> Opened:
         [{"active": [[2, [3]]], "inactive": [[2, [0]], [4, [1]]]}],
     ]
     boxes = [
-        _box((-one, -one), (0.0, one)),
-        _box((0.0, -one), (one, half)),
-        _box((0.0, half), (one, one)),
+        box_record((-one, -one), (0.0, one)),
+        box_record((0.0, -one), (one, half)),
+        box_record((0.0, half), (one, one)),
     ]
     removed = [[[2, [0, 4]], [4, [1]]], [[2, [0]], [4, [1]]], [[2, [0]], [4, [1]]]]
     certificates = [
@@ -163,7 +166,7 @@ def worked() -> Opened:
     result.parent = json.loads(read_network_bytes(source, "parent.onnx").content)
     result.family |= {"tree": [{"cell": 0}], "cells": [0]}
     close = [[2, [0]]]
-    box = _box((-1.0, -1.0), (1.0, 1.0))
+    box = box_record((-1.0, -1.0), (1.0, 1.0))
     result.certificates = [result.certificates[0] | {"box": box, "removed": close, "tree": [{"inactive": close}]}]
     result.rebuild_members()
     return result
@@ -191,7 +194,7 @@ def three() -> Opened:
     result.source = ("parent.onnx", source)
     result.parent = json.loads(read_network_bytes(source, "parent.onnx").content)
     result.manifest["mode"] = "decision"
-    box = _box((-1.0,), (1.0,))
+    box = box_record((-1.0,), (1.0,))
     result.family |= {"mode": "decision", "decision": "argmax", "domain": box, "tree": [{"cell": 0}], "cells": [0]}
     tree = [{"axis": 0, "threshold": (0.0).hex()}, {"inactive": [[5, [7]]]}, {"inactive": [[5, [6]]]}]
     own = {"mode": "decision", "box": box, "classes": [0, 1], "removed": [], "tree": tree}
@@ -205,7 +208,7 @@ def near() -> Opened:
     result, one, half, end = hand(), 1.0, 0.5, 1.5
     result.manifest["mode"] = result.family["mode"] = "epsilon"
     result.family["epsilon"] = [(0.5).hex(), (0.25).hex()]
-    result.family["domain"] = _box((-one, -one), (end, one))
+    result.family["domain"] = box_record((-one, -one), (end, one))
     result.family["tree"] = [
         {"axis": 0, "threshold": one.hex(), "low": 1, "high": 6},
         {"axis": 0, "threshold": (0.0).hex(), "low": 2, "high": 3},
@@ -218,7 +221,7 @@ def near() -> Opened:
         {"cell": 4},
     ]
     result.family["cells"] = [0] * 5
-    for cell, box in ((3, _box((one, -one), (end, half))), (4, _box((one, half), (end, one)))):
+    for cell, box in ((3, box_record((one, -one), (end, half))), (4, box_record((one, half), (end, one)))):
         result.certificates.append(result.certificates[0] | {"cell": cell, "box": box})
     inputs, hidden, two = [[0, [0, 1]]], [[0, [0, 1]], [4, [0, 1]]], [[2, [4]], [4, [2]]]
     readouts = {
@@ -243,6 +246,29 @@ def near() -> Opened:
     return result
 
 
+def read() -> Opened:
+    """The bundle of readouts of a graph (`tests.certificates.read_network`)."""
+    result, network = hand(), Network(read_layers())
+    result.source = ("parent.onnx", graph_bytes(network))
+    result.parent = json.loads(read_network_bytes(*reversed(result.source)).content)
+    result.manifest["mode"] = "epsilon"
+    nodes = [{"axis": 0, "threshold": (0.5).hex(), "low": 1, "high": 2}, {"cell": 0}, {"cell": 1}]
+    result.family |= {"mode": "epsilon", "epsilon": [(1.5).hex(), (0.375).hex()], "tree": nodes, "cells": [0, 0]}
+    result.family["domain"] = box_record((0.0, 0.0), (1.0, 1.0))
+    reads = [[1, [1]], [3, [0]], [4, [0]], [6, [0]], [7, [1]], [8, [2]], [10, [0]]]
+    all_kinds = readout(reads, [[1, 1, -1, 3, 4, -2, 4], [0, 0, 0, 0, 0, 0, -1]], [-20, 0])
+    chord = readout([[4, [0]]], [[4 / 3], [-1 / 3]], [-5 / 3, 2 / 3])
+    own = {"mode": "epsilon", "removed": [[2, [0]]], "tree": [{"inactive": [[2, [0]], [15, [0, 1, 2, 3]]]}]}
+    boxes = box_record((0.0, 0.0), (0.5, 1.0)), box_record((0.5, 0.0), (1.0, 1.0))
+    result.certificates = [
+        result.certificates[cell] | own | {"box": box, "readout": ending}
+        for cell, (box, ending) in enumerate(zip(boxes, (all_kinds, chord), strict=True))
+    ]
+    result.certificates = json.loads(json.dumps(result.certificates))
+    result.rebuild_members()
+    return result
+
+
 def readout(reads: Json, weight: list[list[float]], bias: list[float]) -> Json:
     """A readout as certificates write it."""
     rows = [bits_text(np.float32(row)) for row in weight]
@@ -254,8 +280,8 @@ def _cut(threshold: float, inactive: Json) -> Json:
     return {"axis": 0, "threshold": threshold.hex(), "inactive": inactive}
 
 
-_BY_HAND = {HAND: hand, CONTEST: contest, NEAR: near}
+_BY_HAND = {HAND: hand, CONTEST: contest, NEAR: near, READ: read}
 
 
-def _box(lower: tuple[float, ...], upper: tuple[float, ...]) -> Json:
+def box_record(lower: tuple[float, ...], upper: tuple[float, ...]) -> Json:
     return {"lower": [x.hex() for x in lower], "upper": [x.hex() for x in upper]}

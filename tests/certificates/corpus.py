@@ -4,8 +4,8 @@ A case is a JSON object:
 
 ``why``     one sentence for people
 ``base``    the bundle that is patched: ``hand`` (the default), ``worked``, or in mode ``decision`` ``contest``,
-            ``argmin`` (the contest for the smallest output) or ``three``, in mode ``epsilon`` ``near``
-            (`tests.certificates.bases`)
+            ``argmin`` (the contest for the smallest output) or ``three``, in mode ``epsilon`` ``near`` or
+            ``read`` (`tests.certificates.bases`)
 ``before``  edits of the open parts, after which all digests are made to fit (with ``rebuild`` the members too, with
             ``remodel`` the model)
 ``then``    edits of finished files; only the manifest follows
@@ -32,7 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.certificates.bases import contest, hand, near, three, worked
+from tests.certificates.bases import contest, hand, near, read, three, worked
 from tests.certificates.opened import Files, Json, canonical, store
 from tests.onnx_files import onnx_bytes
 
@@ -40,7 +40,8 @@ FOLDERS = ("accept", "reject", "malformed")
 KEYS = {"why", "base", "before", "rebuild", "remodel", "then", "last", "trust", "attested", "true", "rigorous", "exact"}
 _HERE = Path(__file__).parent
 _ARGMIN = partial(contest, "argmin")
-_BASES = {"hand": hand, "worked": worked, "contest": contest, "argmin": _ARGMIN, "three": three, "near": near}
+_BASES = {"hand": hand, "worked": worked, "contest": contest, "argmin": _ARGMIN, "three": three}
+_BASES |= {"near": near, "read": read}
 
 
 @dataclass(frozen=True)

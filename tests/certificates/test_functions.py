@@ -20,7 +20,7 @@ from tests.certificate.rigorous_kit import evaluate, random_box
 from tests.certificates.bases import near, readout
 from tests.certificates.both import judge
 from tests.certificates.graph_onnx import graph_bytes
-from tests.certificates.opened import Bench, Opened
+from tests.certificates.opened import Bench, Json, Opened
 from tests.certificates.truth import doubts, sample
 from tests.random_networks import chain, mixed
 
@@ -56,8 +56,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("functions") / "bundle")
 
 
-def serving(network: Network, box: Box, weight: np.ndarray, bias: np.ndarray, epsilon: np.ndarray) -> Opened:
-    """A bundle of one cell with an affine member, all errors closed at the root."""
+def serving(network: Network, box: Box, function: Json, epsilon: np.ndarray, removed: Json = ()) -> Opened:
+    """A bundle of one cell whose member ends in a readout, all errors and removed units closed at the root."""
     opened = near()
     opened.source = ("parent.onnx", graph_bytes(network))
     read = read_network_bytes(opened.source[1], "parent.onnx")
@@ -65,9 +65,9 @@ def serving(network: Network, box: Box, weight: np.ndarray, bias: np.ndarray, ep
     corners = {key: [float(x).hex() for x in side] for key, side in zip(("lower", "upper"), box, strict=True)}
     bounds = [float(bound).hex() for bound in epsilon]
     opened.family |= {"epsilon": bounds, "domain": corners, "tree": [{"cell": 0}], "cells": [0]}
-    tree = [{"inactive": [[len(read.layers) + 3, [*range(2 * network.n_out)]]]}]
-    ending = readout([[0, [*range(network.n_in)]]], weight.astype(F32), bias.astype(F32))
-    opened.certificates = [opened.certificates[0] | {"box": corners, "removed": [], "tree": tree, "readout": ending}]
+    tree = [{"inactive": [*removed, [len(read.layers) + 3, [*range(2 * network.n_out)]]]}]
+    claims = {"removed": [*removed], "tree": tree, "readout": function}
+    opened.certificates = [opened.certificates[0] | {"box": corners} | claims]
     opened.rebuild_members()
     return opened
 
@@ -91,6 +91,11 @@ def ending(rng: np.random.Generator) -> Network:
     return start if end is None else Network((*start.layers, end))
 
 
+def of_inputs(network: Network, weight: np.ndarray, bias: np.ndarray) -> Json:
+    """A readout of all inputs."""
+    return readout([[0, [*range(network.n_in)]]], weight.astype(F32), bias.astype(F32))
+
+
 def fitted(network: Network, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The least-squares fit of an affine function at points of a box; the largest distance of each output there."""
     points = sample(box, 300).astype(float)
@@ -111,7 +116,7 @@ def test_a_function_is_accepted_only_where_it_is_near(seed: int, width: float, r
     box = random_box(rng, network.n_in, width)
     weight, bias, distance = fitted(network, box)
     epsilon = (room * distance + (room > 1) * 1e-5).astype(F32)
-    bundle = bench.show(serving(network, box, weight, bias, epsilon).written())
+    bundle = bench.show(serving(network, box, of_inputs(network, weight, bias), epsilon).written())
     accepted = judge(bundle).accepted
     assert not accepted or doubts(bundle) == []
     points = sample(box, 300)
@@ -136,5 +141,5 @@ def test_extreme_weights_boxes_and_bounds(seed: int, power: int, size: int, boun
     box = np.array([lower]), np.array([F32(2.0**size)])
     weight = (rng.choice([-1, 0, 1, 1.5], (2, 1)) * 2.0**power).astype(F32)
     bias = (rng.choice([-1, 0, 1], 2) * 2.0 ** rng.integers(-149, 126)).astype(F32)
-    bundle = bench.show(serving(network, box, weight, bias, np.array([bound, bound])).written())
+    bundle = bench.show(serving(network, box, of_inputs(network, weight, bias), np.array([bound, bound])).written())
     assert not judge(bundle).accepted or doubts(bundle) == []

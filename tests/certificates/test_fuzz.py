@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import slicer
 from slicer.certificate.verdict import Rejected
-from tests.certificates.bases import CHAIN, CONTEST, HAND, NEAR, PREFIXES, base
+from tests.certificates.bases import CHAIN, CONTEST, HAND, NEAR, PREFIXES, READ, base
 from tests.certificates.both import judge
 from tests.certificates.opened import MANIFEST, Bench, Json, Opened, canonical
 from tests.certificates.truth import doubts
@@ -108,7 +108,7 @@ def changed(content: bytes, changes: list[tuple[str, int, int, bytes]]) -> bytes
 
 
 @FUZZ
-@given(name=st.sampled_from([HAND, PREFIXES, CONTEST, NEAR]), file=st.integers(0, 99), changes=CHANGES)
+@given(name=st.sampled_from([HAND, PREFIXES, CONTEST, NEAR, READ]), file=st.integers(0, 99), changes=CHANGES)
 def test_bytes_of_a_file(name: str, file: int, changes: Any, bench: Bench, base_folder: Path) -> None:
     """One file changed; the manifest follows."""
     opened = base(name, base_folder)
@@ -145,7 +145,7 @@ def got(root: Json, keys: tuple[Any, ...]) -> Json:
 
 
 @FUZZ
-@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES, CONTEST, NEAR]))
+@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES, CONTEST, NEAR, READ]))
 def test_values_of_finished_files(data: st.DataObject, name: str, bench: Bench, base_folder: Path) -> None:
     """Random JSON values, or values from elsewhere in the bundle, in finished files; the manifest follows."""
     opened = base(name, base_folder)
@@ -156,7 +156,7 @@ def test_values_of_finished_files(data: st.DataObject, name: str, bench: Bench, 
 
 
 @FUZZ
-@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES, CONTEST, NEAR]))
+@given(data=st.data(), name=st.sampled_from([HAND, CHAIN, PREFIXES, CONTEST, NEAR, READ]))
 def test_values_of_open_parts(data: st.DataObject, name: str, bench: Bench, base_folder: Path) -> None:
     """The same in the open parts; every digest follows."""
     opened = base(name, base_folder)
@@ -263,8 +263,8 @@ def test_random_proofs_of_decisions(tree: Json, classes: Json, cell: int, bench:
         ),
         st.sampled_from([{}, {}, {"inactive": [[4, [1]]]}, {"inactive": [[9, [0, 1, 3]]]}, {"active": [[2, [4]]]}]),
     ),
-    function=st.sampled_from([0, 2]),
-    cell=st.integers(0, 2),
+    function=st.sampled_from([0, 2, 3, 4]),
+    cell=st.integers(0, 4),
     bound=st.sampled_from([0.375, 0.5, 2.0, 8.0]),
 )
 def test_random_proofs_of_functions(

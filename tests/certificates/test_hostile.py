@@ -125,6 +125,19 @@ def many_outputs_near_a_function(path: Path) -> None:
     store(opened.written(), path)
 
 
+def a_readout_of_many_units(path: Path) -> None:
+    """600,000 units that are one input, all of which are read."""
+    units = [*range(600_000)]
+    gather = {"kind": "gather", "name": "", "source": 0, "indices": [0] * len(units)}
+    opened = _one_cell([_input(1), gather, {"kind": "gather", "name": "", "source": 1, "indices": [0]}], 1)
+    opened.manifest["mode"] = "epsilon"
+    opened.family |= {"mode": "epsilon", "epsilon": [ONE]}
+    ending = {"reads": [[1, units]], "weight": ["00000000" * len(units)], "bias": "00000000"}
+    opened.certificates[0] |= {"mode": "epsilon", "readout": ending, "tree": [{"inactive": [[6, [0, 1]]]}]}
+    opened.rebuild_members()
+    store(opened.written(), path)
+
+
 def _text(content: bytes) -> Callable[[Path], None]:
     """A certificate that is no certificate."""
 
@@ -162,6 +175,7 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     "deep proof of many inputs": deep_proof_of_many_inputs,
     "many outputs to decide between": many_outputs_to_decide_between,
     "many outputs near a function": many_outputs_near_a_function,
+    "a readout of many units": a_readout_of_many_units,
     "10 MB of brackets": _text(b"[" * 10_000_000),
     "10 MB of lists": _text(b"[" + b"[]," * 3_300_000 + b"[]]\n"),
     "10 MB of quotes": _text(b'"' + b'\\"' * 5_000_000),

@@ -49,7 +49,7 @@ def contents_of(boxes: list[Box], work: list[int], outcomes: list[str] | None = 
         for cell, (box, outcome) in enumerate(zip(boxes, outcomes, strict=True))
     )
     cut = [len({bound for box in boxes for bound in box[axis]}) - 2 for axis in range(inputs)]
-    members = tuple(MemberRecord("", CostRecord(mac, 0), (), 0, 0, False, 1) for mac in work)
+    members = tuple(MemberRecord("", CostRecord(mac, 0), (), 0, 0, False, False, 1) for mac in work)
     mean = sum(cell.share * mac for cell, mac in zip(cells, work, strict=True))
     whole = tuple(InputRecord(0.0, 1.0, count, count) for count in cut)
     return Contents(None, None, whole, 1, CostRecord(PARENT, 0), mean, 0.0, (), members, cells)
