@@ -101,7 +101,7 @@ def summarize(bundle: Bundle) -> Summary:
     )
 
 
-def _largest_share(parts: Sequence[float], bounds: Sequence[float]) -> float:
+def largest_share(parts: Sequence[float], bounds: Sequence[float]) -> float:
     """The largest share of a bound that is taken of it; bounds of zero leave nothing to take."""
     return max((part / bound for part, bound in zip(parts, bounds, strict=False) if bound > 0), default=0.0)
 
@@ -129,7 +129,7 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(f"affine               {share:>9.1f}%   of inputs: an affine function serves them")
         share = 100 * s["readout"]
         lines.append(f"readouts             {share:>9.1f}%   of inputs: outputs are read off hidden units")
-        reduction, rounding = (100 * _largest_share(s[part], s["epsilon"]) for part in ("reduction", "rounding"))
+        reduction, rounding = (100 * largest_share(s[part], s["epsilon"]) for part in ("reduction", "rounding"))
         lines.append(
             f"bounds used up       {reduction:>9.1f}%   by reduction at most; {rounding:.2g} % by rounding, "
             "nothing by reading the model"

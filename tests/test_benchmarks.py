@@ -64,11 +64,15 @@ def test_the_beyond_benchmark(tmp_path):
         assert run["masked_flash"] < run["flash"]
     assert 0 < epsilon["used"] <= 1
     masked = f"{epsilon['masked_mac_mean']:,.0f} | {epsilon['masked_flash']:.2f}"
-    assert f"{epsilon['flash']:.2f} | {masked} | {epsilon['used']:.2f} |" in (tmp_path / "tiny.md").read_text()
+    assert 0 < epsilon["readout"] <= 1 - epsilon["free"] + 1e-9
+    assert 0 < epsilon["rounding"] < 0.01
+    last = f"{epsilon['flash']:.2f} | {masked} | {epsilon['rounding']:.2%} | {epsilon['used']:.2f} |"
+    assert last in (tmp_path / "tiny.md").read_text()
     assert f"| tiny | argmin | 8 ({decision['leaves']}) | 50 |" in (tmp_path / "tiny.md").read_text()
-    older = {key: value for key, value in epsilon.items() if not key.startswith("masked_")}
+    new = ("masked_", "readout", "rounding")
+    older = {key: value for key, value in epsilon.items() if not key.startswith(new)}
     page = "\n".join(beyond.page({**record, "runs": [decision, older]}))
-    assert f"{epsilon['flash']:.2f} | – | – | {epsilon['used']:.2f} |" in page
+    assert f"{epsilon['flash']:.2f} | – | – | – | {epsilon['used']:.2f} |" in page
 
 
 def test_a_halfspace_leaf_bounds_every_input_with_its_signs():

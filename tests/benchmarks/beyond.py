@@ -29,7 +29,7 @@ from dispatcher.load import load
 from dispatcher.plan import member_layers
 from dispatcher.vectors import border_points, random_points
 from slicer.family.options import PARTS
-from slicer.summary import summarize
+from slicer.summary import largest_share, summarize
 from tests.benchmarks.record import machine, write_record
 
 POINTS = 200_000  # random ones, at which decisions are compared; and 16 beside every border
@@ -108,6 +108,8 @@ def _run(model: Path, cells: int, claim: dict, options: argparse.Namespace) -> d
         "used": used,
         "seconds": seconds,
         "free": summary["decided"] + summary["affine"],
+        "readout": summary["readout"],
+        "rounding": largest_share(summary["rounding"], summary["epsilon"] or ()),
         "free_cells": sum(count.classes == 1 or count.affine for count in bundle.counts),
         "members": summary["members"],
         "parent_mac": summary["parent_mac"],
@@ -181,10 +183,11 @@ def page(record: dict) -> list[str]:
         "",
         "## Tolerances",
         "",
-        "ε in shares of each output's range. *Affine*: share of the volume in cells that an affine function serves. *Used*: the largest difference seen at these points, in shares of ε. –: an older run, which did not measure it.",
+        "ε in shares of each output's range. *Affine*: share of the volume in cells that an affine function serves. *Read off*: in cells whose outputs are read off hidden units. *Rounding*: what it takes of a bound at most, by the proofs. "
+        "*Used*: the largest difference seen at these points, in shares of ε. –: an older run, which did not measure it, and had no readouts of hidden units.",
         "",
-        "| model | ε | cells | effort | affine (cells) | packed: mean (max) | x dense | x bitwise | flash | masked: mean | flash | used |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| model | ε | cells | effort | affine (cells) | read off | packed: mean (max) | x dense | x bitwise | flash | masked: mean | flash | rounding | used |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
         *(_row(run) for run in runs if run["mode"] == "epsilon"),
     ]
 
@@ -199,9 +202,12 @@ def _row(run: dict) -> str:
     masked = "– | –"
     if "masked_flash" in run:
         masked = f"{run['masked_mac_mean']:,.0f} | {run['masked_flash']:.2f}"
-    used = "" if run["used"] is None else f" {run['used']:.2f} |"
+    read, used = "", ""
+    if run["used"] is not None:
+        read = f"{run['readout']:.1%} | " if "readout" in run else "– | "
+        used = (f" {run['rounding']:.2%} |" if "rounding" in run else " – |") + f" {run['used']:.2f} |"
     return (
-        f"| {run['model']} | {run['claim']} | {run['cells']:,} ({_leaves(run):,}) | {run['effort']:,} | {run['free']:.1%} ({run['free_cells']:,}) | "
+        f"| {run['model']} | {run['claim']} | {run['cells']:,} ({_leaves(run):,}) | {run['effort']:,} | {run['free']:.1%} ({run['free_cells']:,}) | {read}"
         f"{run['mac_mean']:,.0f} ({run['mac_max']:,}) | {run['parent_mac'] / run['mac_mean']:.2f} | "
         f"{run['bitwise_mac'] / run['mac_mean']:.2f} | {run['flash']:.2f} | {masked} |{used}"
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from dispatcher.interpret import eval32
-from dispatcher.layers import Add, Concat, Dense, Elementwise, Input, Layers, Relu, dense, freeze
+from dispatcher.layers import Add, Concat, Dense, Elementwise, Gather, Input, Layers, Relu, dense, freeze
 from dispatcher.plan import Constant, Family, Member, MemberLayer, Readout, member_layers
 from dispatcher.route import Router
 from dispatcher.vectors import border_points, corner_points, random_points
@@ -168,6 +168,85 @@ def with_members(parent: Layers, members: list[Member]) -> Family:
     epsilon = freeze(np.ones(parent[-1].width), np.float32)
     whole = make_family(parent, len(members))
     return replace(whole, mode="epsilon", epsilon=epsilon, members=distinct, cells=cells)
+
+
+def readouts_alone() -> Family:
+    """A family all of whose members read hidden units, and an input that is wider than all that their steps read."""
+    rng = np.random.default_rng(2)
+    parent = (
+        Input(6),
+        Gather(0, freeze([4, 1], np.int64)),
+        dense(1, rng.normal(size=(5, 2)), rng.normal(size=5)),
+        Relu(2, 5),
+        dense(3, rng.normal(size=(4, 5)), rng.normal(size=4)),
+        Relu(4, 4),
+        dense(5, rng.normal(size=(4, 4))),
+    )
+    return with_members(parent, [random_readout(parent, [0, layer], rng) for layer in (3, 5, 3)])
+
+
+def readouts_of_waiting_layers() -> Family:
+    """A family whose members read ReLU layers that come some steps after the Dense layers before them.
+
+    Of the first, a vector, a member reads while a list waits for the next step; no output depends on the second.
+    """
+    rng = np.random.default_rng(4)
+    parent = (
+        Input(3),
+        dense(0, rng.normal(size=(7, 3)), rng.normal(size=7)),
+        dense(0, rng.normal(size=(9, 3)), rng.normal(size=9)),
+        dense(0, rng.normal(size=(8, 3)), rng.normal(size=8)),
+        dense(0, rng.normal(size=(5, 3)), rng.normal(size=5)),
+        Relu(1, 7),
+        Relu(2, 9),
+        Relu(4, 5),
+        dense(7, rng.normal(size=(6, 5)), rng.normal(size=6)),
+        Relu(8, 6),
+        Concat((9, 5, 3), 21),
+        dense(10, rng.normal(size=(2, 21))),
+    )
+    reads = ([5, 9], [6, 9], [5, 6], [5, 7], [6, 7, 10])
+    return with_members(parent, [random_readout(parent, [*one], rng) for one in reads])
+
+
+def readouts_of_a_layer_aside() -> Family:
+    """A family whose members read a ReLU layer that no output depends on, behind a step that could take its memory."""
+    rng = np.random.default_rng(5)
+    parent = (
+        Input(3),
+        dense(0, rng.normal(size=(9, 3)), rng.normal(size=9)),
+        dense(0, rng.normal(size=(8, 3)), rng.normal(size=8)),
+        Relu(1, 9),
+        Elementwise(2, "mul", freeze(rng.normal(size=8), np.float32)),
+    )
+    return with_members(parent, [random_readout(parent, layers, rng) for layers in ([3], [0, 3], [2, 3])])
+
+
+def readouts_with_others_live() -> Family:
+    """A family whose members read some units of a list with weights in common, and need the others besides."""
+    rng, parent = np.random.default_rng(6), chain([3, 9, 4, 4], 6)
+    weight = rng.normal(size=(4, 9 + 4))
+
+    def member(number: int) -> Member:
+        units = tuple(unit for unit in range(9) if unit % 4 != number)
+        numbers = freeze(weight[:, [*units, 9, 11]], np.float32), freeze(rng.normal(size=4), np.float32)
+        return member_with(parent, Readout(((2, units), (4, (0, 2))), *numbers))
+
+    return with_members(parent, [member(number) for number in range(4)])
+
+
+def readouts_of_a_single_sum() -> Family:
+    """A family whose members read some units of a list, and a single sum of all of them: rows are one apart."""
+    rng = np.random.default_rng(7)
+    weight = rng.normal(size=(9, 3)), rng.normal(size=(1, 9))
+    parent = (
+        Input(3),
+        dense(0, weight[0]),
+        Relu(1, 9),
+        dense(2, weight[1]),
+        Elementwise(3, "add", freeze([1], np.float32)),
+    )
+    return with_members(parent, [random_readout(parent, [2, 3], rng) for _ in range(4)])
 
 
 def residual_readouts() -> Family:

@@ -35,7 +35,12 @@ from tests.emit_c99.families import (
     random_family,
     random_readout,
     readout_family,
+    readouts_alone,
     readouts_behind_prefixes,
+    readouts_of_a_layer_aside,
+    readouts_of_a_single_sum,
+    readouts_of_waiting_layers,
+    readouts_with_others_live,
     residual_readouts,
     wide_family,
     with_members,
@@ -54,6 +59,11 @@ FAMILIES = {
     "readouts": readout_family(),
     "residual readouts": residual_readouts(),
     "readouts behind prefixes": readouts_behind_prefixes(),
+    "readouts of waiting layers": readouts_of_waiting_layers(),
+    "readouts with others live": readouts_with_others_live(),
+    "readouts of a layer aside": readouts_of_a_layer_aside(),
+    "readouts of a single sum": readouts_of_a_single_sum(),
+    "readouts alone": readouts_alone(),
     **{f"mixed readouts {seed}": mixed_readouts(seed) for seed in range(4)},
 }
 
@@ -198,20 +208,17 @@ def test_readouts_by_every_compiler(name, each_compiler, tmp_path):
     assert_same(FAMILIES[name], each_compiler, tmp_path, "-O2", layouts=["masked"])
 
 
-@pytest.mark.parametrize("name", ["readouts", "residual readouts", "readouts behind prefixes", "mixed readouts 0"])
+@pytest.mark.parametrize("name", [name for name in FAMILIES if "readouts" in name])
 def test_readouts_with_sanitizers(name, compiler, tmp_path):
     flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     require(compiler, tmp_path, "sanitizers for addresses and undefined behaviour", *flags)
     assert_same(FAMILIES[name], compiler, tmp_path, *flags, layouts=["masked"])
 
 
-def test_readouts_alone(compiler, tmp_path):
-    """No member keeps the outputs, and the wide input is read after lists are made of narrow layers."""
-    rng, parent = np.random.default_rng(2), chain([9, 2, 3, 7])
-    family = with_members(parent, [random_readout(parent, [0, layer], rng) for layer in (2, 4, 2)])
-    tables = build_tables(family, "masked")
-    assert (tables.list_units, tables.affine, len(tables.readout.readouts)) == (9, None, 3)
-    assert_same(family, compiler, tmp_path, "-O1")
+def test_readouts_need_no_other_members_and_lists_hold_what_they_read():
+    tables = build_tables(FAMILIES["readouts alone"], "masked")
+    assert (tables.list_units, tables.affine, len(tables.readout.readouts)) == (6, None, 3)
+    assert max(row.n_in for row in tables.steps if row.kind is Kind.DENSE) == 5
 
 
 def test_readouts_at_places_of_32_bits(compiler, tmp_path):
