@@ -6,6 +6,7 @@ import numpy as np
 
 from tests.certificates.mutations.kinds import Inapplicable, Kind, Random, flip_in, need, pick, removed_units, ulps
 from tests.certificates.opened import PARENT, Files, Json, Opened
+from tests.certificates.trees import closings
 
 
 def _layers(parent: Json, *kinds: str) -> list[Json]:
@@ -125,7 +126,23 @@ def source_changed(opened: Opened, rng: Random) -> None:
 
 def relu_to_copy(opened: Opened, rng: Random) -> None:
     """A relu layer becomes one that copies: its closings name no relu layer any more."""
-    layer = pick(rng, _layers(opened.parent, "relu"))
+    _copying(pick(rng, [layer for layer, named in _relus(opened) if named]))
+
+
+def other_relu_to_copy(opened: Opened, rng: Random) -> None:
+    """The same of one that no proof names: what follows from it is not what it was."""
+    _copying(pick(rng, [layer for layer, named in _relus(opened) if not named]))
+
+
+def _relus(opened: Opened) -> list[tuple[Json, bool]]:
+    """The relu layers, and whether closings name them."""
+    named = {layer for own in opened.certificates for _, _, layer, _ in closings(own["tree"])}
+    layers = enumerate(opened.parent["layers"])
+    return [(layer, place in named) for place, layer in layers if layer["kind"] == "relu"]
+
+
+def _copying(layer: Json) -> None:
+    """Let a relu layer copy."""
     layer["kind"], layer["sources"] = "concat", [layer.pop("source")]
 
 
@@ -212,6 +229,7 @@ KINDS = (
     Kind("gathered unit off by one, all follows", gather_changed, _ANY),
     Kind("a layer reads another, all follows", source_changed, _ANY),
     Kind("a relu layer that copies", relu_to_copy, ("form",)),
+    Kind("a relu layer that copies and that no proof names", other_relu_to_copy, _ANY),
     Kind("weights so large that sums may overflow", overflow, ("overflow",)),
     Kind("weight not finite", not_finite, ("form",)),
     Kind("source that is not before its reader", source_ahead, ("form",)),
