@@ -211,7 +211,7 @@ KINDS = (
     Kind("element-wise operation changed, all follows", operation_changed, _ANY),
     Kind("gathered unit off by one, all follows", gather_changed, _ANY),
     Kind("a layer reads another, all follows", source_changed, _ANY),
-    Kind("a relu layer that copies", relu_to_copy, ("form",)),
+    Kind("a relu layer that copies", relu_to_copy, ("form", "unproved")),
     Kind("weights so large that sums may overflow", overflow, ("overflow",)),
     Kind("weight not finite", not_finite, ("form",)),
     Kind("source that is not before its reader", source_ahead, ("form",)),
