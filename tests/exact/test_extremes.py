@@ -126,7 +126,7 @@ def test_claims_are_proved_with_the_producers_margin_and_never_beyond_the_refere
     fixed = [both.fixed, check.Fixed(both.layers, odd.domain, check.BITS[1])]
     overflows = largest_sum(both.reference, odd.domain) > 2**126
     event("overflows" if overflows else "does not overflow")
-    assert bool(fixed[1].overflows()) == overflows
+    assert bool(fixed[1].overflows(odd.domain)) == overflows
     for each in fixed:
         bounds = each.bounds(odd.domain, (), both.all_claims())  # the slots are wide enough
         assert all(

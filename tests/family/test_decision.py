@@ -132,8 +132,7 @@ def test_decide_is_for_mode_decision(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"flash": 1000}, "--flash: expected no budget"),
-        ({"members": 2}, "--members: expected no budget"),
+        ({"parts": 0}, "--parts: expected at least 1, got 0"),
         ({"decision": "median"}, "--decision: expected argmax, argmin, got 'median'"),
     ],
 )
