@@ -21,6 +21,8 @@ from slicer.bounds.linear import Prepared, pull_back
 from slicer.search.evaluate import evaluate
 from slicer.search.readout import ROOM, Fit, Reads, fit, has_errors
 
+POINTS = 2  # for each unit that is read, at least: fits to fewer say nothing of what lies between
+
 Array = NDArray[np.float64]
 Units = NDArray[np.int64]
 
@@ -64,7 +66,9 @@ class Shortening:
         if not sources or inputs <= sum(map(len, self._before.values())):
             self._before = {0: np.arange(inputs)} | self._before
         total = sum(layers[one].width for one in (relu, *self._before))
-        self._possible = bool(self._before) and has_errors(prepared.network, total)
+        columns = sum(map(len, (self._units, *self._before.values())))
+        enough = POINTS * columns <= len(values[0])
+        self._possible = bool(self._before) and enough and has_errors(prepared.network, total)
 
     def fit(self, count: int) -> Fit:
         """Without the ``count`` units whose ReLU does least."""

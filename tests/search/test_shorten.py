@@ -174,3 +174,11 @@ def test_a_bound_of_nothing_allows_nothing():
 def test_a_network_whose_last_layer_is_a_relu_is_read_before_it():
     network = Network((*chain(np.random.default_rng(0), [2, 5, 3]).layers, Relu(3, 3)))
     assert {deepest(one) for one in found(network, 9.0)} == {2}
+
+
+def test_few_points_allow_no_fit_of_many_units():
+    """A fit to as many units as points is exact there, and says nothing of all others."""
+    network = chain(np.random.default_rng(0), [40, 60, 1])
+    epsilon, rng = np.full(1, 1e9), np.random.default_rng(1)
+    for count, allowed in ((199, 0), (200, 1)):  # 40 inputs and 60 units
+        assert len([*shortenings(Prepared(network), epsilon, NONE, points_of(network, rng, count))]) == allowed
