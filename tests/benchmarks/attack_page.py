@@ -12,7 +12,7 @@ def attack_page(record: dict) -> list[str]:
         "",
         f"`{record['command']}`",
         "",
-        f"{record['machine']}. Points are float32 inputs at which the compiled C of family and parent were compared (`==`; in mode decision by what they decide, in mode epsilon with their bounds where an affine member serves). *Largest value*: of the "
+        f"{record['machine']}. Points are float32 inputs at which the compiled C of family and parent were compared (`==`; in mode decision by what they decide, in mode epsilon with their bounds where a member with a readout serves). *Largest value*: of the "
         "parent's pre-activation of any unit that is removed in the point's cell; it must not be positive. Time: processor seconds in parent and family.",
     ]
     for bundle in record["bundles"]:
